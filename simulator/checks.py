@@ -1,0 +1,383 @@
+"""Cross-field checks of a deal, all in one place: each yields the path of a mistake and one line about it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+
+from simulator.deal import (
+    Clause,
+    Deal,
+    Finance,
+    Measure,
+    Outcome,
+    Structure,
+    WithoutService,
+    leaves,
+    measure_of,
+    outcome_names,
+    outcome_of,
+    quantity_of,
+    resolve,
+    to_plain,
+)
+from simulator.quantity import Quantity, QuantityError
+
+Path = tuple[str | int, ...]
+Found = Iterator[tuple[Path, str]]
+
+
+def problems(deal: Deal) -> list[tuple[Path, str]]:
+    """List every mistake that the types alone cannot see.
+
+    Parameters
+    ----------
+    deal
+        The deal as written, short forms included.
+
+    Returns
+    -------
+    list of (path, message)
+        Empty if the deal can be simulated.
+    """
+    found = list(_named_quantities(deal))
+    found += _cohorts(deal)
+    found += _outcomes(deal)
+    names_clash = any(path[0] == "outcomes" for path, _ in found)
+    found += _short_forms(deal)
+    if found and (names_clash or any(path[0] == "structures" for path, _ in found)):
+        return found
+    resolved = resolve(deal)
+    found += _measures(resolved)
+    found += _structures(resolved)
+    if not found:
+        found += _provenance(deal, resolved)
+        found += _horizon(resolved)
+    return found
+
+
+def _known(name: str, known: Iterable[str], what: str) -> str:
+    listed = list(known)
+    near = get_close_matches(name, listed, n=1, cutoff=0.6)
+    hint = f"did you mean {near[0]!r}?" if near else "allowed: " + (", ".join(listed[:12]) or "none is defined")
+    return f"no {what} is called {name!r}; {hint}"
+
+
+def _named_quantities(deal: Deal) -> Found:
+    used = set()
+    for leaf in leaves(deal):
+        if leaf.quantity.kind != "named":
+            continue
+        name = str(leaf.quantity.args[0])
+        used.add(name)
+        try:
+            leaf.legal.check(quantity_of(deal, leaf.quantity))
+        except QuantityError as error:
+            if name in deal.quantities:
+                yield leaf.path, f"{name}: {error}"
+            else:
+                near = get_close_matches(name, deal.quantities, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else (
+                    "allowed: a number, a distribution such as normal(mean 10%, sd 4%), or a name under quantities"
+                )
+                yield leaf.path, f"{name!r} is neither a number, a distribution nor a named quantity; {hint}"
+    for name in deal.quantities:
+        if name not in used:
+            yield ("quantities", name), "is used nowhere; allowed: quantities whose name stands for a number"
+
+
+def _cohorts(deal: Deal) -> Found:
+    if not deal.cohorts:
+        yield ("cohorts",), "there is none; allowed: at least one cohort"
+    time = deal.time
+    if time.periods > 4800:
+        yield ("time", "horizon"), f"{time.periods} periods are too many; allowed: up to 4800 steps"
+    for name, cohort in deal.cohorts.items():
+        path: Path = ("cohorts", name)
+        if time.period(cohort.referred.first) < 1:
+            yield (*path, "referred"), f"begins before the deal starts; allowed: from {time.start.text()}"
+        if time.period(cohort.referred.last) > time.periods:
+            yield (*path, "referred"), f"ends after the horizon; allowed: up to {time.date(time.periods)[:7]}"
+        if cohort.last_claim is not None and cohort.last_claim < cohort.referred.first:
+            yield (*path, "last_claim"), "is before the first referral; allowed: a later month"
+    if time.service is not None and time.period(time.service.first) < 1:
+        yield ("time", "service"), f"begins before the deal starts; allowed: from {time.start.text()}"
+
+
+def _outcomes(deal: Deal) -> Found:
+    if not deal.outcomes:
+        yield ("outcomes",), "there is none; allowed: at least one outcome"
+    seen: dict[str, Path] = {}
+    for name, outcome in deal.outcomes.items():
+        path: Path = ("outcomes", name)
+        own = [(each, (*path, "steps", each)) for each in outcome.steps] if outcome.steps else [(name, path)]
+        for each, where in own:
+            if each in seen:
+                yield where, f"the name {each!r} stands for another outcome already; allowed: names used once"
+            seen[each] = where
+            if each in deal.measures:
+                yield ("measures", each), "an outcome has this name; allowed: another name"
+        yield from _chain(path, outcome) if outcome.steps is not None else _single(path, outcome)
+
+
+def _single(path: Path, outcome: Outcome) -> Found:
+    if outcome.counts == "milestones":
+        yield path, "has no steps; allowed: counts: milestones with steps"
+        return
+    level = outcome.without_service
+    if level is None or isinstance(level, (WithoutService, str)):
+        yield (*path, "without_service"), "is needed; allowed: the level a person without the service"
+        return
+    if outcome.counts == "yes or no":
+        if level.kind != "named" and level.probability_outside(0, 1) > 0.001:
+            yield (*path, "without_service"), f"{level.text()} is no probability; allowed: 0% to 100%"
+        if outcome.dispersion != "none":
+            yield (*path, "dispersion"), "belongs to events; allowed: counts: events"
+    if outcome.effect_as == "share" and outcome.effect.kind != "named":
+        low = outcome.effect.probability_outside(-1, float("inf"))
+        if low > 0.001:
+            yield (*path, "effect"), f"{outcome.effect.text()} is below -100%; allowed: at least -100% of the level"
+    if outcome.baseline is not None and outcome.counts == "yes or no" and outcome.baseline.kind != "named":
+        if outcome.baseline.probability_outside(0, 1) > 0.001:
+            yield (*path, "baseline"), f"{outcome.baseline.text()} is no probability; allowed: 0% to 100%"
+
+
+def _chain(path: Path, outcome: Outcome) -> Found:
+    steps = outcome.steps or {}
+    if not steps:
+        yield (*path, "steps"), "there is none; allowed: at least one milestone"
+    if outcome.counts == "events":
+        yield (*path, "counts"), "a chain counts milestones; allowed: counts: milestones, or leave it out"
+    for key in ("promised_effect", "baseline", "comparison_arm"):
+        if getattr(outcome, key) is not None:
+            yield (*path, key), "belongs to a single outcome; allowed: outcomes without steps"
+    if not isinstance(outcome.without_service, (WithoutService, str, type(None))):
+        yield (*path, "without_service"), "allowed: {first_step: CHANCE} or as with service"
+    for key in ("effect", "known_after"):
+        quantity = getattr(outcome, key)
+        if not (quantity.is_fixed and quantity.value == 0):
+            yield (*path, key), "belongs to a single outcome; allowed: chance and after of each step"
+    above: list[str] = []
+    for name, step in steps.items():
+        where = (*path, "steps", name)
+        if name == "referral":
+            yield where, "the name is taken by the beginning of a chain; allowed: another name"
+        parent = step.follows or (above[-1] if above else "referral")
+        if parent != "referral" and parent not in above:
+            yield (*where, "follows"), _known(parent, ["referral", *above], "step above")
+        if step.instead_of is not None:
+            if step.instead_of not in above:
+                yield (*where, "instead_of"), _known(step.instead_of, above, "step above")
+            else:
+                position = above.index(step.instead_of)
+                other = steps[step.instead_of].follows or (above[position - 1] if position else "referral")
+                if other != parent:
+                    yield (
+                        (*where, "instead_of"),
+                        f"{step.instead_of!r} follows {other!r} but this step follows {parent!r}; "
+                        "allowed: steps that follow the same one",
+                    )
+        above.append(name)
+
+
+def _short_forms(deal: Deal) -> Found:
+    if not deal.structures:
+        yield ("structures",), "there is none; allowed: at least one payment structure"
+    known = [*outcome_names(deal), *deal.measures]
+    for name, structure in deal.structures.items():
+        path: Path = ("structures", name)
+        for row in structure.rate_card or {}:
+            if row not in known:
+                yield (*path, "rate_card", row), _known(row, known, "outcome or measure")
+            elif row in structure.pays:
+                yield (*path, "rate_card", row), "a clause has this name; allowed: names used once"
+        if structure.group_threshold and structure.group_threshold.outcome not in known:
+            outcome = structure.group_threshold.outcome
+            yield (*path, "group_threshold", "outcome"), _known(outcome, known, "outcome")
+        if structure.control_comparison:
+            yield from _control_comparison(deal, path, structure)
+        if structure.paid is not None and structure.fee is None:
+            yield (*path, "paid"), "says when a fee is paid, but there is none; allowed: with fee"
+        if structure.fee is None and not (
+            structure.pays or structure.rate_card or structure.group_threshold or structure.control_comparison
+        ):
+            yield path, "pays nothing; allowed: pays, rate_card, group_threshold, control_comparison or fee"
+
+
+def _control_comparison(deal: Deal, path: Path, structure: Structure) -> Found:
+    short = structure.control_comparison
+    assert short is not None
+    where = (*path, "control_comparison")
+    if short.outcome not in outcome_names(deal):
+        yield (*where, "outcome"), _known(short.outcome, outcome_names(deal), "outcome")
+    elif short.outcome not in deal.outcomes:
+        yield (*where, "outcome"), "is a milestone; allowed: outcomes without steps"
+    if (short.price is None) == (short.pays is None):
+        yield where, "needs exactly one of price (a unit) and pays (a lump sum)"
+
+
+def _measures(deal: Deal) -> Found:
+    for name, measure in deal.measures.items():
+        path: Path = ("measures", name)
+        given = [k for k in ("count_of", "share_of", "reduction_in", "increase_in") if getattr(measure, k)]
+        if len(given) != 1:
+            yield path, "says not exactly one thing; allowed: one of count_of, share_of, reduction_in, increase_in"
+            continue
+        try:
+            outcome, step = outcome_of(deal, measure.outcome)
+        except KeyError:
+            yield (*path, given[0]), _known(measure.outcome, outcome_names(deal), "outcome")
+            continue
+        yield from _comparison(path, measure, outcome, step is not None)
+
+
+def _comparison(path: Path, measure: Measure, outcome: Outcome, milestone: bool) -> Found:
+    if measure.kind in {"count", "share"}:
+        if measure.against is not None:
+            yield (*path, "against"), "belongs to reduction_in and increase_in; allowed: leave it out"
+        if measure.kind == "share" and outcome.counts == "events":
+            yield (*path, "share_of"), "events have no share; allowed: a yes/no outcome or a milestone"
+        return
+    if measure.against is None:
+        yield path, "needs against; allowed: comparison_arm, baseline or a level a person"
+    elif measure.against == "comparison_arm" and outcome.comparison_arm is None:
+        yield (*path, "against"), f"outcome {measure.outcome!r} has no comparison_arm; allowed: give it one"
+    elif measure.against == "baseline" and (outcome.baseline is None or milestone):
+        yield (*path, "against"), f"outcome {measure.outcome!r} has no baseline; allowed: give it one, or a level"
+
+
+def _structures(deal: Deal) -> Found:
+    for name, structure in deal.structures.items():
+        path: Path = ("structures", name)
+        shares = list((structure.payers or {}).values())
+        if shares and all(share.is_fixed for share in shares):
+            total = sum(share.value for share in shares)
+            if abs(total - 1) > 1e-9:
+                yield (*path, "payers"), f"the shares add to {total:.6g}; allowed: 100% in all"
+        elif shares:
+            yield (*path, "payers"), "a payer's share is uncertain; allowed: fixed shares that add to 100%"
+        above: list[str] = []
+        for key, clause in structure.pays.items():
+            yield from _clause(deal, structure, (*path, "pays", key), clause, above)
+            above.append(key)
+        if len(above) > 60:
+            yield (*path, "pays"), f"{len(above)} clauses are too many; allowed: up to 60"
+        if isinstance(structure.finance, Finance) and not structure.finance.commitment.mean() > 0:
+            yield (*path, "finance", "commitment"), "is nothing; allowed: more than 0, or finance: none"
+
+
+def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above: list[str]) -> Found:
+    known = [*outcome_names(deal), *deal.measures]
+    for other in clause.unless:
+        if other not in above:
+            yield (*path, "unless"), _known(other, above, "clause above this one")
+    for name in clause.when:
+        if name not in known:
+            yield (*path, "when", name), _known(name, known, "measure or outcome")
+    amount = clause.amount
+    forms = [amount.price is not None, amount.lump_sum is not None, amount.by is not None]
+    if sum(forms) != 1:
+        yield (*path, "amount"), "says not exactly one thing; allowed: price and times, lump_sum, or by and table"
+    if amount.price is not None and amount.times is None:
+        yield (*path, "amount"), "a price needs times; allowed: times: an outcome or a measure"
+    if (amount.by is None) != (amount.table is None):
+        yield (*path, "amount"), "by and table belong together; allowed: both or neither"
+    if amount.table is not None:
+        levels = [level.mean() for level, _ in amount.table.points]
+        if not levels or any(low >= high for low, high in zip(levels, levels[1:], strict=False)):
+            yield (*path, "amount", "table", "points"), "levels must rise; allowed: [[LEVEL, AMOUNT], ...] upward"
+    for key in ("by", "times"):
+        name = getattr(amount, key)
+        if name is not None and name not in known:
+            yield (*path, "amount", key), _known(name, known, "measure or outcome")
+    if clause.for_ == "each participant":
+        if clause.when or clause.unless:
+            yield path, "a clause for each participant has no trigger yet; allowed: each cohort, all cohorts that ran"
+        if amount.times is not None and amount.times in deal.measures:
+            yield (*path, "amount", "times"), "is no outcome; allowed: for each participant an outcome's name"
+        if amount.times is None or amount.price is None:
+            yield (*path, "amount"), "allowed for each participant: price and times an outcome"
+        if clause.due != "when known":
+            yield (*path, "due"), "allowed for each participant: when known"
+    elif clause.for_ == "the contract":
+        if amount.lump_sum is None or amount.times is not None or clause.when or clause.unless:
+            yield path, "a clause for the contract is a fee; allowed: due and lump_sum"
+        if clause.due == "when known":
+            yield (*path, "due"), "allowed for the contract: evenly, at the start or at the end"
+    elif clause.due != "when known":
+        yield (*path, "due"), "allowed for cohorts: when known"
+    if clause.at_most is not None and clause.at_most.outcomes is not None and not (
+        amount.times is not None and measure_of(deal, amount.times).kind == "count"
+    ):
+        yield (*path, "at_most", "outcomes"), "limits a counted outcome; allowed: with times an outcome"
+
+
+def _provenance(deal: Deal, resolved: Deal) -> Found:
+    written, full = to_plain(deal), to_plain(resolved)
+    for kind in ("facts", "assumptions"):
+        for text in getattr(deal, kind):
+            if not (_exists(written, text) or _exists(full, text)):
+                yield (kind, text), "there is nothing at this path; allowed: paths as sib show --paths prints them"
+    if deal.actual is not None and deal.actual.structure not in deal.structures:
+        yield ("actual", "structure"), _known(deal.actual.structure, deal.structures, "structure")
+
+
+def _exists(plain: object, text: str) -> bool:
+    from simulator.yamlfile import split_path
+
+    here = plain
+    try:
+        parts = split_path(text)
+    except ValueError:
+        return False
+    for part in parts:
+        if isinstance(here, dict) and part in here:
+            here = here[part]
+        elif isinstance(here, list) and part.isdigit() and int(part) < len(here):
+            here = here[int(part)]
+        else:
+            return False
+    return True
+
+
+def _horizon(deal: Deal) -> Found:
+    """Check that every payment falls within the horizon on the expected path."""
+    time = deal.time
+    last = 0
+    for structure in deal.structures.values():
+        paid_after = math.ceil(_mean(deal, structure.paid_after) / time.months - 1e-9)
+        for clause in structure.pays.values():
+            if clause.for_ != "the contract":
+                last = max(last, _last_known(deal, clause) + paid_after)
+    if last > time.periods:
+        yield (
+            ("time", "horizon"),
+            f"ends before the last payment is due on the expected path; allowed: at least {last * time.months} months",
+        )
+
+
+def _mean(deal: Deal, quantity: Quantity) -> float:
+    return quantity_of(deal, quantity).mean()
+
+
+def _last_known(deal: Deal, clause: Clause) -> int:
+    """Period in which the last outcome that a clause reads is known, on the expected path."""
+    names = [*clause.when, clause.amount.times, clause.amount.by]
+    read = [measure_of(deal, name).outcome for name in names if name is not None]
+    known = 0
+    for cohort in deal.cohorts.values():
+        referred = deal.time.period(cohort.referred.last)
+        claim = deal.time.periods if cohort.last_claim is None else deal.time.period(cohort.last_claim)
+        for name in read:
+            at = referred + max(0, math.ceil(_months_after(deal, name) / deal.time.months - 0.5 - 1e-9))
+            known = max(known, at if cohort.last_claim is None else min(at, max(claim, referred)))
+    return known
+
+
+def _months_after(deal: Deal, name: str) -> float:
+    outcome, step = outcome_of(deal, name)
+    if step is None:
+        return _mean(deal, outcome.known_after)
+    before = 0.0 if step.follows in {None, "referral"} else _months_after(deal, step.follows or "")
+    return before + _mean(deal, step.after)

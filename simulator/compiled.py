@@ -1,0 +1,90 @@
+"""Compilation of the kernels: one decorator, and a cache on disk that cannot serve stale machine code.
+
+Numba's own cache looks at the file of a function only, so that an edit of a helper in another file, or an upgrade in
+place, would leave old machine code in use (numba issue 1833). Here every kernel's cache is stamped with a hash of all
+source files of the package. Nothing is set globally: other packages' caches are left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from numba import njit
+from numba.core import caching, config
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@functools.cache
+def package_stamp() -> str:
+    """Return a hash of the names and contents of every source file of this package."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+class _Stamped:
+    """Mixin of a cache locator: the stamp covers the package, not one file."""
+
+    def get_source_stamp(self) -> str:
+        return package_stamp()
+
+
+class ProvidedFolder(_Stamped, caching.UserProvidedCacheLocator):  # type: ignore[misc]
+    """The folder named by NUMBA_CACHE_DIR."""
+
+
+class InTree(_Stamped, caching.InTreeCacheLocator):  # type: ignore[misc]
+    """The package's own `__pycache__`."""
+
+
+class UserWide(_Stamped, caching.UserWideCacheLocator):  # type: ignore[misc]
+    """The user's cache folder, where the installation is read-only."""
+
+
+@contextlib.contextmanager
+def _our_locators() -> Iterator[None]:
+    before = config.CACHE_LOCATOR_CLASSES
+    config.CACHE_LOCATOR_CLASSES = ",".join(
+        f"{__name__}.{each.__name__}" for each in (ProvidedFolder, InTree, UserWide)
+    )
+    try:
+        yield
+    finally:
+        config.CACHE_LOCATOR_CLASSES = before
+
+
+def kernel(function: Function) -> Function:
+    """Compile a function on first use: nopython, nogil, without fastmath, cached on disk where a folder is writable.
+
+    Parameters
+    ----------
+    function
+        A function of scalars, arrays and named tuples.
+
+    Returns
+    -------
+    Function
+        The compiled function; its plain Python is at ``.py_func``.
+    """
+    with _our_locators():
+        try:
+            return cast(Function, njit(nogil=True, cache=True, error_model="numpy")(function))
+        except RuntimeError:  # no folder is writable: compile in memory, every time
+            return cast(Function, njit(nogil=True, error_model="numpy")(function))
+
+
+def is_cached(function: Callable[..., Any]) -> bool:
+    """Tell whether a kernel's machine code is in memory or on disk, so that its first call will not compile."""
+    if getattr(function, "signatures", None):
+        return True
+    try:
+        return bool(cast(Any, function)._cache._cache_file._load_index())
+    except Exception:  # the cache's inside is not a public interface: not knowing is no error
+        return False

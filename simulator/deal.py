@@ -1,0 +1,1039 @@
+"""The description of a deal: names, numbers and rules, and no arrays.
+
+A deal file is validated by these models. People write short forms (`rate_card`, `group_threshold`,
+`control_comparison`, `fee`); :func:`resolve` turns them into rows of one clause grammar, and everything
+downstream reads the resolved form only. A number may be uncertain wherever the type is a
+:class:`~simulator.quantity.Quantity`; sizes of the model (step, horizon, dates) may not.
+
+Conventions: shares and rates are fractions, durations are months, money is in the deal's currency.
+Period ``t`` is the half-open interval ``(t-1, t]`` of one step, counted from ``time.start``; what happens in a
+period is booked at its end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    Strict,
+    Tag,
+    ValidationInfo,
+    WithJsonSchema,
+)
+
+from simulator.quantity import Quantity, QuantityError, parse
+
+MONTHS_A_STEP = {"month": 1, "quarter": 3, "half year": 6, "year": 12}
+MONTH_NAMES = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+INFINITY = float("inf")
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a number may be, and the value that switches it off where it is a nuisance.
+
+    Parameters
+    ----------
+    low, high
+        Legal bounds, both inclusive, in the unit of the quantity.
+    neutral
+        Value that makes a nuisance harmless (attrition 0, delay 0, …); None where the number is no nuisance.
+    """
+
+    low: float = -INFINITY
+    high: float = INFINITY
+    neutral: float | None = None
+
+    def check(self, quantity: Quantity) -> None:
+        """Raise QuantityError if the quantity leaves its range by more than one draw in a thousand."""
+        if quantity.kind == "named":
+            return
+        low, high = quantity.support()
+        if low >= self.low and high <= self.high:
+            return
+        allowed = _allowed(self)
+        if quantity.is_fixed:
+            raise QuantityError(f"{quantity.text()} is out of range; {allowed}")
+        outside = quantity.probability_outside(self.low, self.high)
+        if outside > 0.001:
+            raise QuantityError(
+                f"{quantity.text()} is out of range in {outside:.1%} of draws; {allowed}: "
+                f"say truncated({quantity.text()}, {_bound_text(self.low)}, {_bound_text(self.high)})"
+            )
+
+
+def _bound_text(bound: float) -> str:
+    return "none" if abs(bound) == INFINITY else f"{bound:g}"
+
+
+def _allowed(legal: Range) -> str:
+    if legal.high == INFINITY:
+        return f"allowed: at least {legal.low:g}"
+    return f"allowed: {legal.low:g} to {legal.high:g}"
+
+
+@dataclass(frozen=True)
+class Worded:
+    """A quantity with words that say how it is meant: `at least 10%`, `640000 a year`, `10 per person`.
+
+    Parameters
+    ----------
+    form
+        The words, in their canonical form.
+    quantity
+        The number.
+    before
+        Whether the words stand before the number.
+    """
+
+    form: str
+    quantity: Quantity
+    before: bool = False
+
+    def text(self) -> str:
+        """Return the text of the deal file."""
+        if not self.form:
+            return self.quantity.text()
+        return f"{self.form} {self.quantity.text()}" if self.before else f"{self.quantity.text()} {self.form}"
+
+
+def _unit(value: Any, unit: str) -> str:
+    """Unit in which a value is read: a level or a bound may be a share (30%) or a number (1.55)."""
+    return "share" if unit == "number" and isinstance(value, str) and "%" in value else unit
+
+
+def _plain(value: Any) -> Any:
+    """Serialise a quantity as it would be written in a file: numbers stay numbers."""
+    if isinstance(value, Worded):
+        return value.text()
+    if value.is_fixed and value.unit in {"number", "money"}:
+        number = value.value
+        return int(number) if float(number).is_integer() and abs(number) < 1e15 else number
+    return value.text()
+
+
+def _quantity(unit: str, legal: Range) -> Any:
+    def validate(value: Any, info: ValidationInfo) -> Quantity:
+        if isinstance(value, Quantity):
+            quantity = value
+        else:
+            if value is None or not isinstance(value, (int, float, str)):
+                raise ValueError(f"{_kind_of(value)} is no {unit}; allowed: a number or a distribution")
+            quantity = parse(value, _unit(value, unit), **(info.context or {}))
+        legal.check(quantity)
+        return quantity
+
+    schema: dict[str, Any] = {
+        "anyOf": [
+            {"type": "number"},
+            {"type": "string", "pattern": r"^\S.*$"},
+        ],
+        "description": f"{unit}: a number, a distribution such as normal(mean 10%, sd 4%), or a quantity's name",
+        "examples": _EXAMPLES[unit],
+    }
+    return Annotated[Quantity, PlainValidator(validate), PlainSerializer(_plain), WithJsonSchema(schema), legal]
+
+
+_EXAMPLES: dict[str, list[Any]] = {
+    "number": [100, "normal(mean 1.55, sd 0.10)", "50 to 80"],
+    "share": ["10%", "10% ± 4%", "beta(mean 10%, sd 3%)", "5% to 15%"],
+    "money": [250000, "1.2m", "triangular(200k, 250k, 400k)"],
+    "duration": ["18 months", "1 quarter", "26 weeks", "uniform(3 months, 9 months)"],
+    "rate": ["3.5%", "6%"],
+}
+
+
+def _kind_of(value: Any) -> str:
+    if value is None:
+        return "an empty value"
+    if isinstance(value, bool):
+        return "true/false"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    return "a list" if isinstance(value, list) else repr(value)
+
+
+def _worded(
+    unit: str, legal: Range, forms: Mapping[str, str], *, before: bool, default: str | None, what: str
+) -> Any:
+    """Build the type of a number with words; `forms` maps accepted words to their canonical form."""
+    ordered = sorted(forms, key=len, reverse=True)
+
+    def validate(value: Any, info: ValidationInfo) -> Worded:
+        if isinstance(value, Worded):
+            return value
+        form = default
+        number: Any = value
+        if isinstance(value, str):
+            text = " ".join(value.split())
+            for words in ordered:
+                if before and text.lower().startswith(words + " "):
+                    form, number = forms[words], text[len(words) + 1 :]
+                    break
+                if not before and text.lower().endswith(" " + words):
+                    form, number = forms[words], text[: -len(words) - 1]
+                    break
+        if form is None:
+            raise ValueError(f"{value!r} is no {what}; allowed: {_forms_text(forms, before)}")
+        if number is None or not isinstance(number, (int, float, str)):
+            raise ValueError(f"{_kind_of(value)} is no {what}; allowed: {_forms_text(forms, before)}")
+        quantity = parse(number, _unit(number, unit), **(info.context or {}))
+        if quantity.kind == "named" and number is value and before is False and " " in str(value):
+            # "640000 a yaer": a misspelt form must not pass as the name of a quantity unnoticed
+            head = str(value).split()[0]
+            if re.match(r"^[\d.+-]", head):
+                raise ValueError(f"{value!r} is no {what}; allowed: {_forms_text(forms, before)}")
+        legal.check(quantity)
+        return Worded(form, quantity, before)
+
+    schema = {
+        "anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\S.*$"}],
+        "description": f"{what}: {_forms_text(forms, before)}",
+    }
+    return Annotated[Worded, PlainValidator(validate), PlainSerializer(_plain), WithJsonSchema(schema), legal]
+
+
+def _forms_text(forms: Mapping[str, str], before: bool) -> str:
+    named = list(dict.fromkeys(form for form in forms.values() if form))
+    return " | ".join(f"{form} NUMBER" if before else f"NUMBER {form}" for form in named)
+
+
+Share = _quantity("share", Range(0, 1))
+Nuisance = _quantity("share", Range(0, 1, neutral=0.0))
+"""A share whose neutral value is 0."""
+EffectiveShare = _quantity("share", Range(1e-6, 1, neutral=1.0))
+Turnout = _quantity("share", Range(0, 10, neutral=1.0))
+Correlation = _quantity("share", Range(0, 0.99, neutral=0.0))
+Bias = _quantity("share", Range(-1, INFINITY, neutral=0.0))
+Effect = _quantity("share", Range())
+Level = _quantity("number", Range(0, INFINITY))
+Count = _quantity("number", Range(0, 1e12))
+Money = _quantity("money", Range(0, 1e18))
+Lag = _quantity("duration", Range(0, 1200))
+Dispersion = _quantity("number", Range(1e-6, INFINITY))
+InterestRate = _worded(
+    "rate",
+    Range(-0.5, 10),
+    {"real": "real", "nominal": "nominal"},
+    before=False,
+    default="nominal",
+    what="rate a year",
+)
+Rate = _quantity("rate", Range(-0.5, 10))
+Cost = _worded(
+    "money",
+    Range(0, 1e18),
+    {"a year": "a year", "per year": "a year", "per person": "per person", "a person": "per person"}
+    | {"at the start": "at the start", "at the end": "at the end", "once": "at the start"},
+    before=False,
+    default="at the start",
+    what="cost",
+)
+Bound = _worded(
+    "number",
+    Range(),
+    {"at least": "at least", "at most": "at most", "more than": "more than", "less than": "less than"}
+    | {"fewer than": "less than", "above": "more than", "below": "less than"},
+    before=True,
+    default=None,
+    what="bound",
+)
+ArmSize = _worded(
+    "number",
+    Range(0, 1e12),
+    {"per person": "per person", "people": "people", "a person": "per person"},
+    before=False,
+    default="people",
+    what="size of a comparison arm",
+)
+Called = _worded(
+    "duration", Range(0, 1200), {"ahead": "ahead"}, before=False, default=None, what="time of calling capital"
+)
+
+
+@dataclass(frozen=True, order=True)
+class Month:
+    """A calendar month; dates of a deal file are resolved to the month that holds them."""
+
+    year: int
+    month: int
+
+    @property
+    def index(self) -> int:
+        """Months since year 0, for subtraction."""
+        return self.year * 12 + self.month - 1
+
+    def text(self) -> str:
+        """Return the ISO form, `2010-09`."""
+        return f"{self.year:04d}-{self.month:02d}"
+
+
+def _month(value: Any) -> Month:
+    if isinstance(value, Month):
+        return value
+    match = re.fullmatch(r"(\d{4})-(\d{2})(?:-(\d{2}))?", str(value).strip())
+    if not match or not 1 <= int(match[2]) <= 12 or not 1 <= int(match[3] or 1) <= 31:
+        raise ValueError(f"{value!r} is no date; allowed: 2010-09 or 2010-09-01")
+    if match[3]:
+        days = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[int(match[2]) - 1]
+        if int(match[3]) > days:
+            raise ValueError(f"{value!r} is no date; {match[1]}-{match[2]} has no day {match[3]}")
+    return Month(int(match[1]), int(match[2]))
+
+
+@dataclass(frozen=True)
+class Window:
+    """Months from the first to the last, both inclusive: `2010-09 to 2012-08`."""
+
+    first: Month
+    last: Month
+
+    def text(self) -> str:
+        """Return the text of the deal file."""
+        return f"{self.first.text()} to {self.last.text()}"
+
+
+def _window(value: Any) -> Window:
+    if isinstance(value, Window):
+        return value
+    parts = re.split(r"\s+(?:to|until|–|-)\s+", str(value).strip())
+    if len(parts) == 1:
+        parts = parts * 2
+    if len(parts) != 2:
+        raise ValueError(f"{value!r} is no window of months; allowed: 2010-09 to 2012-08")
+    window = Window(_month(parts[0]), _month(parts[1]))
+    if window.last < window.first:
+        raise ValueError(f"{value!r} ends before it begins; allowed: FIRST MONTH to LAST MONTH")
+    return window
+
+
+def _duration(value: Any) -> int:
+    """Validate a fixed duration in whole months."""
+    quantity = parse(value, "duration") if isinstance(value, (str, int, float)) else None
+    if quantity is None or not quantity.is_fixed:
+        raise ValueError(f"{value!r} is no fixed duration; allowed: 9 years, 36 months")
+    if quantity.value <= 0 or abs(quantity.value - round(quantity.value)) > 1e-9:
+        raise ValueError(f"{value!r} is no whole number of months; allowed: 9 years, 36 months")
+    return round(quantity.value)
+
+
+_TEXT_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^\d{4}-\d{2}"})
+MonthField = Annotated[Month, PlainValidator(_month), PlainSerializer(lambda m: m.text()), _TEXT_SCHEMA]
+WindowField = Annotated[Window, PlainValidator(_window), PlainSerializer(lambda w: w.text()), _TEXT_SCHEMA]
+MonthsField = Annotated[
+    int,
+    PlainValidator(_duration),
+    PlainSerializer(lambda months: f"{months} months"),
+    WithJsonSchema({"type": "string", "pattern": r"^\d.*(month|year|quarter)", "examples": ["9 years"]}),
+]
+
+
+def _form_of(*words: str) -> Discriminator:
+    """Tell which form of a value stands in the file: one of a few words, a mapping, or a number."""
+
+    def form(value: Any) -> str:
+        if isinstance(value, str) and value in words:
+            return "word"
+        return "mapping" if isinstance(value, (Mapping, BaseModel)) else "number"
+
+    return Discriminator(form)
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[list[str], BeforeValidator(_listed)]
+
+
+class Model(BaseModel):
+    """Base of every part of a deal: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
+
+
+class Time(Model):
+    """When the deal begins, how finely it is played, and how far.
+
+    Period ``t`` is the half-open interval (t-1, t]: a payment on a boundary belongs to the period that ends there.
+    """
+
+    start: MonthField
+    step: Literal["month", "quarter", "half year", "year"] = "quarter"
+    horizon: MonthsField
+    prices: Literal["nominal"] = "nominal"
+    financial_year_starts: Literal[MONTH_NAMES] = "April"  # type: ignore[valid-type]
+    service: WindowField | None = None
+
+    @property
+    def months(self) -> int:
+        """Months in a step."""
+        return MONTHS_A_STEP[self.step]
+
+    @property
+    def periods(self) -> int:
+        """Number of periods T; flows stand at t = 0..T."""
+        return -(-self.horizon // self.months)
+
+    @property
+    def a_year(self) -> int:
+        """Periods in a year."""
+        return 12 // self.months
+
+    def period(self, month: Month) -> int:
+        """Period (1-based) that holds a month; 0 or less before the start."""
+        return (month.index - self.start.index) // self.months + 1
+
+    def date(self, period: int) -> str:
+        """ISO date on which a period ends (its last day); period 0 is the start itself."""
+        if period == 0:
+            return f"{self.start.text()}-01"
+        last = self.start.index + period * self.months - 1
+        year, month = divmod(last, 12)
+        leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+        day = (31, 29 if leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month]
+        return f"{year:04d}-{month + 1:02d}-{day:02d}"
+
+    def financial_year(self, period: int) -> str:
+        """Financial year in which a period ends, as `2012-13` (or `2012` where years start in January)."""
+        first = MONTH_NAMES.index(self.financial_year_starts)
+        last = self.start.index + max(period * self.months - 1, 0)
+        year = (last - first) // 12
+        return f"{year:04d}" if first == 0 else f"{year:04d}-{(year + 1) % 100:02d}"
+
+
+class Rates(Model):
+    """Discount rates a year. A present value is at the start of the deal, in nominal money."""
+
+    investor: InterestRate = Field(
+        default=Worded("nominal", parse(0.06, "rate")), validate_default=False
+    )
+    payer: InterestRate = Field(
+        default=Worded("real", parse(0.035, "rate")), validate_default=False
+    )
+    inflation: Rate = Field(default=parse(0.02, "rate"), validate_default=False)
+
+
+class Cohort(Model):
+    """People referred over a window, evenly, in whole people."""
+
+    people: Count
+    referred: WindowField
+    referrals: Turnout = Field(default=parse(1.0, "share"), validate_default=False)
+    """Share of the planned people who are referred."""
+    last_claim: MonthField | None = None
+    """Outcomes achieved after this month are not counted."""
+    if_cut_short: Literal["counts as far as it ran", "does not run"] = "counts as far as it ran"
+
+
+class ComparisonArm(Model):
+    """The evaluator's comparison group of a cohort."""
+
+    people: ArmSize
+    effective_share: EffectiveShare = Field(default=parse(1.0, "share"), validate_default=False)
+    """Effective size over nominal size (matched controls are re-used)."""
+    shared_bias: Bias = Field(default=parse(0.0, "share"), validate_default=False)
+    """Relative error of the arm's expected level, one value for all cohorts: pooling does not shrink it."""
+
+
+class Evidence(Model):
+    """The evaluator between truth and payment."""
+
+    missing: Nuisance = Field(default=parse(0.0, "share"), validate_default=False)
+    """Share of true outcomes without accepted evidence (or not claimed)."""
+    mistaken: Nuisance = Field(default=parse(0.0, "share"), validate_default=False)
+    """Chance that one without the outcome is accepted as having it; for events, mistaken events a person."""
+
+
+class Step(Model):
+    """A milestone of a chain; `chance` is among those who took the step that it follows."""
+
+    chance: Share
+    after: Lag = Field(default=parse("0 months", "duration"), validate_default=False)
+    """Time after the step that it follows, or after referral for a first step."""
+    follows: str | None = None
+    """The step before; by default the one above in the file, `referral` for a step of everybody's."""
+    instead_of: str | None = None
+    """The chance is among those who took the step before and did not take this one."""
+    unit: str = "people"
+    evidence: Evidence | None = None
+
+
+class WithoutService(Model):
+    """What a chain would be without the service: another chance of its first steps, later steps alike."""
+
+    first_step: Share
+
+
+class Outcome(Model):
+    """Something true of a participant: yes/no, a count of events, or a chain of milestones (`steps`)."""
+
+    counts: Literal["yes or no", "events", "milestones"] = "yes or no"
+    better: Literal["more", "fewer"] = "more"
+    unit: str | None = None
+    without_service: (
+        Annotated[
+            Annotated[Level, Tag("number")]
+            | Annotated[WithoutService, Tag("mapping")]
+            | Annotated[Literal["as with service"], Tag("word")],
+            _form_of("as with service"),
+        ]
+        | None
+    ) = None
+    """The true counterfactual: level a person; for milestones the chance of the first steps."""
+    effect: Effect = Field(default=parse(0.0, "share"), validate_default=False)
+    effect_as: Literal["share", "units"] = "share"
+    """share: level with service = without x (1 + effect); units: without + effect."""
+    promised_effect: Effect | None = None
+    baseline: Level | None = None
+    """The contract's assumed level without the service; the truth may differ."""
+    dispersion: Annotated[
+        Annotated[Dispersion, Tag("number")] | Annotated[Literal["none"], Tag("word")], _form_of("none")
+    ] = "none"
+    """Size of the negative binomial a person: variance = mean + mean^2 / dispersion; none: Poisson."""
+    known_after: Lag = Field(default=parse("0 months", "duration"), validate_default=False)
+    comparison_arm: ComparisonArm | None = None
+    evidence: Evidence = Evidence()
+    steps: dict[str, Step] | None = None
+
+
+Against = Annotated[
+    Annotated[Level, Tag("number")] | Annotated[Literal["comparison_arm", "baseline"], Tag("word")],
+    _form_of("comparison_arm", "baseline"),
+]
+
+
+class Measure(Model):
+    """A number that clauses read. Exactly one of the first four says what it is.
+
+    The name of an outcome is itself a measure: its count of verified outcomes.
+    """
+
+    count_of: str | None = None
+    share_of: str | None = None
+    reduction_in: str | None = None
+    increase_in: str | None = None
+    against: Against | None = None
+    """comparison_arm, the outcome's baseline, or a fixed level a person."""
+    as_: Literal["share", "units"] = Field(default="share", alias="as")
+
+    @property
+    def outcome(self) -> str:
+        """The outcome that is measured."""
+        return self.count_of or self.share_of or self.reduction_in or self.increase_in or ""
+
+    @property
+    def kind(self) -> str:
+        """count | share | reduction | increase."""
+        for kind in ("count_of", "share_of", "reduction_in", "increase_in"):
+            if getattr(self, kind) is not None:
+                return kind.split("_", maxsplit=1)[0]
+        return ""
+
+
+class Table(Model):
+    """An amount by measure: `points` are [level, amount]; a level belongs to the step that begins there."""
+
+    below: Money
+    points: list[tuple[Effect, Money]]
+    between: Literal["steps", "straight line"] = "steps"
+    above: Money | None = None
+    """Amount above the last point; by default that of the last point."""
+
+
+class Amount(Model):
+    """price x measure, a lump sum, or by measure with a table (times a second measure where named)."""
+
+    price: Money | None = None
+    lump_sum: Money | None = None
+    by: str | None = None
+    table: Table | None = None
+    times: str | None = None
+
+
+class ClauseCap(Model):
+    """Limits of one clause."""
+
+    payments: Money | None = None
+    outcomes: Count | None = None
+
+
+def _clause_cap(value: Any) -> Any:
+    return {"payments": value} if isinstance(value, (int, float, str)) and not isinstance(value, bool) else value
+
+
+ClauseCapField = Annotated[ClauseCap, BeforeValidator(_clause_cap)]
+
+
+_DUE: dict[Any, str] = {
+    "when it is known": "when known",
+    "when the cohort is known": "when known",
+    "when the last of them is known": "when known",
+}
+
+
+class Clause(Model):
+    """One rule of an outcomes contract: for / due / unless / when / amount / at most."""
+
+    for_: Literal["each participant", "each cohort", "all cohorts that ran", "the contract"] = Field(alias="for")
+    due: Annotated[
+        Literal["when known", "evenly", "at the start", "at the end"], BeforeValidator(lambda v: _DUE.get(v, v))
+    ] = "when known"
+    unless: Names = []
+    """Clauses; this one falls away where the trigger of one of them was met (not: where it was paid)."""
+    when: dict[str, Bound] = {}
+    """All must hold. A bound belongs to the better side; a measure that is not known meets no bound."""
+    amount: Amount
+    at_most: ClauseCapField | None = None
+
+
+class GroupThreshold(Model):
+    """Short form: at least so many of the group, or nothing."""
+
+    outcome: str
+    at_least: ArmSize
+    pays: Money
+    for_: Literal["each cohort", "all cohorts that ran"] = Field(default="all cohorts that ran", alias="for")
+
+
+class ControlComparison(Model):
+    """Short form: an intervention group against a comparison arm (or a baseline)."""
+
+    outcome: str
+    each_cohort: Bound
+    pooled: Bound | None = None
+    against: Against = "comparison_arm"
+    price: Money | None = None
+    """Price per unit by which the group did better."""
+    pays: Money | None = None
+    """Lump sum, instead of a price."""
+
+
+class CardRow(Model):
+    """One row of a rate card."""
+
+    price: Money
+    at_most: ClauseCapField | None = None
+
+
+def _card_row(value: Any) -> Any:
+    return {"price": value} if not isinstance(value, (Mapping, CardRow)) else value
+
+
+CardRowField = Annotated[CardRow, BeforeValidator(_card_row)]
+
+
+class Caps(Model):
+    """Limits of a structure. Clauses due in one period take a shared cap in the file's order."""
+
+    per_person: Money | None = None
+    year: Money | None = None
+    """Per financial year."""
+    contract: Money | None = None
+    over_the_year: Literal["lost", "carried forward"] = "lost"
+
+
+class Costs(Model):
+    """What running the deal costs: `NUMBER [at the start | a year | per person | at the end]`."""
+
+    set_up: Cost | None = None
+    delivery: Cost | None = None
+    management: Cost | None = None
+    evaluation: Cost | None = None
+
+
+class Finance(Model):
+    """One class of investors."""
+
+    commitment: Money
+    called: Annotated[
+        Annotated[Called, Tag("number")] | Annotated[Literal["at the start"], Tag("word")],
+        _form_of("at the start"),
+    ] = Field(
+        default=Worded("ahead", parse("3 months", "duration")), validate_default=False
+    )
+    """Capital is called on the planned need this long ahead, less cash in hand."""
+    recycled: Annotated[bool, Strict()] = True
+    """Whether receipts pay for remaining planned costs before investors are repaid."""
+    when_money_runs_out: Literal["provider advance", "stop referrals"] = "provider advance"
+    surplus_to_investors: Share = Field(default=parse(1.0, "share"), validate_default=False)
+    """Share of what is left after capital is repaid; the rest goes to the provider."""
+
+
+FinanceOrNone = Annotated[
+    Annotated[Finance, Tag("mapping")]
+    | Annotated[Literal["none"], Tag("word")]
+    | Annotated[Literal["none"], Tag("number")],
+    _form_of("none"),
+]
+
+
+class Structure(Model):
+    """How results turn into money. Several stand side by side in a deal file."""
+
+    note: str | None = None
+    payers: dict[str, Share] | None = None
+    pays: dict[str, Clause] = {}
+    rate_card: dict[str, CardRowField] | None = None
+    group_threshold: GroupThreshold | None = None
+    control_comparison: ControlComparison | None = None
+    fee: Money | None = None
+    paid: Literal["evenly", "at the start", "at the end"] | None = None
+    at_most: Caps = Caps()
+    paid_after: Lag = Field(default=parse("0 months", "duration"), validate_default=False)
+    """From the measurement of a result to its payment."""
+    costs: Costs | None = None
+    payer_costs: Costs | None = None
+    """The payer's own costs of the contract; its cost is these and the payments."""
+    finance: FinanceOrNone | None = None
+
+
+class PolicyChange(Model):
+    """A change of policy stops referrals and service; people already referred are still counted."""
+
+    chance_a_year: Nuisance
+
+
+class EndsEarly(Model):
+    """What may end the deal early."""
+
+    policy_change: PolicyChange | None = None
+
+
+class Actual(Model):
+    """What really happened: never used in the priors."""
+
+    payments: Money
+    structure: str = "as signed"
+    source: str
+    note: str | None = None
+
+
+class Deal(Model):
+    """A deal: who is served, what is measured, and the payment structures side by side."""
+
+    deal: str
+    currency: str = "GBP"
+    note: str | None = None
+    sources: dict[str, str] = {}
+    facts: dict[str, str] = {}
+    """Path -> source of the number there (or of all numbers below it)."""
+    assumptions: dict[str, str] = {}
+    """Path -> why this value, where no source gives one."""
+    time: Time
+    rates: Rates = Rates()
+    engine: Literal["by the rules", "aggregate", "people"] = "by the rules"
+    luck_only: Annotated[bool, Strict()] = False
+    """Sets every nuisance to its neutral value."""
+    quantities: dict[str, str | float | int] = {}
+    """Named quantities: drawn once a draw, used wherever their name stands for a number."""
+    cohorts: dict[str, Cohort]
+    frailty_correlation: Correlation = Field(
+        default=parse(0.0, "share"), validate_default=False
+    )
+    """Correlation between one person's yes/no outcomes and milestones, on the logistic latent scale."""
+    outcomes: dict[str, Outcome]
+    measures: dict[str, Measure] = {}
+    payers: dict[str, Share] = {}
+    costs: Costs = Costs()
+    payer_costs: Costs = Costs()
+    finance: FinanceOrNone = "none"
+    structures: dict[str, Structure]
+    ends_early: EndsEarly = EndsEarly()
+    actual: Actual | None = None
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# From the short form to the resolved form
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def resolve(deal: Deal) -> Deal:
+    """Turn short forms into clauses and write inherited parts out.
+
+    Returns a deal without `rate_card`, `group_threshold`, `control_comparison` or `fee`, in which every structure has
+    its payers, costs and finance, and every milestone names the step that it follows. Resolving twice changes nothing.
+    """
+    outcomes = {name: _resolved_outcome(outcome) for name, outcome in deal.outcomes.items()}
+    measures = dict(deal.measures)
+    structures = {name: _resolved_structure(deal, each, measures) for name, each in deal.structures.items()}
+    resolved = deal.model_copy(
+        update={"outcomes": outcomes, "measures": measures, "structures": structures, "luck_only": False}
+        | {"payers": {}, "costs": Costs(), "payer_costs": Costs(), "finance": "none"}
+    )
+    return _without_nuisances(resolved) if deal.luck_only else resolved
+
+
+def _resolved_outcome(outcome: Outcome) -> Outcome:
+    if not outcome.steps:
+        return outcome
+    steps: dict[str, Step] = {}
+    above = "referral"
+    for name, step in outcome.steps.items():
+        follows, evidence = step.follows or above, step.evidence or outcome.evidence
+        steps[name] = step.model_copy(update={"follows": follows, "evidence": evidence})
+        above = name
+    return outcome.model_copy(
+        update={"counts": "milestones", "steps": steps, "without_service": outcome.without_service or "as with service"}
+    )
+
+
+def _resolved_structure(deal: Deal, structure: Structure, measures: dict[str, Measure]) -> Structure:
+    pays = dict(structure.pays)
+    if structure.rate_card:
+        for name, row in structure.rate_card.items():
+            each_cohort = name in measures
+            pays[name] = Clause(
+                for_="each cohort" if each_cohort else "each participant",
+                amount=Amount(price=row.price, times=name),
+                at_most=row.at_most,
+            )
+    if structure.group_threshold:
+        short = structure.group_threshold
+        measure, bound = short.outcome, Worded("at least", short.at_least.quantity, before=True)
+        if short.at_least.form == "people" and _is_share(short.at_least.quantity):
+            measure = f"share with {short.outcome}"
+            measures.setdefault(measure, Measure(share_of=short.outcome))
+        pays["group threshold"] = Clause(
+            for_=short.for_, when={measure: bound}, amount=Amount(lump_sum=short.pays)
+        )
+    if structure.control_comparison:
+        pays.update(_comparison_clauses(deal, structure.control_comparison, measures))
+    if structure.fee is not None:
+        pays["fee"] = Clause(
+            for_="the contract", due=structure.paid or "evenly", amount=Amount(lump_sum=structure.fee)
+        )
+    inherited = {
+        key: getattr(deal, key) if getattr(structure, key) is None else getattr(structure, key)
+        for key in ("payers", "costs", "payer_costs", "finance")
+    }
+    if not inherited["payers"]:
+        # the same payers buy every structure, unless the file says otherwise
+        named = (each.payers for each in deal.structures.values() if each.payers)
+        inherited["payers"] = next(named, {"outcome payer": parse(1, "share")})
+    cleared = dict.fromkeys(("rate_card", "group_threshold", "control_comparison", "fee", "paid"))
+    return structure.model_copy(update={"pays": pays, **cleared, **inherited})
+
+
+def _is_share(quantity: Quantity) -> bool:
+    return quantity.kind != "named" and quantity.mean() < 1 and quantity.mean() > 0
+
+
+def _comparison_clauses(
+    deal: Deal, short: ControlComparison, measures: dict[str, Measure]
+) -> dict[str, Clause]:
+    outcome = deal.outcomes.get(short.outcome)
+    fewer = outcome is not None and outcome.better == "fewer"
+    key = "reduction_in" if fewer else "increase_in"
+    words = "fewer" if fewer else "more"
+    share, units = f"{words} {short.outcome}, share", f"{words} {short.outcome}, units"
+    for name, unit in ((share, "share"), (units, "units")):
+        measures.setdefault(name, Measure(**{key: short.outcome, "against": short.against, "as": unit}))
+    amount = (
+        Amount(price=short.price, times=units) if short.pays is None else Amount(lump_sum=short.pays)
+    )
+    clauses = {"each cohort": Clause(for_="each cohort", when={share: short.each_cohort}, amount=amount)}
+    if short.pooled is not None:
+        clauses["pooled"] = Clause(
+            for_="all cohorts that ran", unless=["each cohort"], when={share: short.pooled}, amount=amount
+        )
+    return clauses
+
+
+def _without_nuisances(deal: Deal) -> Deal:
+    found = [leaf for leaf in leaves(deal) if leaf.legal.neutral is not None]
+    for leaf in found:
+        neutral = Quantity("fixed", (leaf.legal.neutral,), leaf.quantity.unit)
+        deal = _replaced(deal, leaf.path, neutral)
+    cohorts = {name: each.model_copy(update={"last_claim": None}) for name, each in deal.cohorts.items()}
+    return deal.model_copy(update={"cohorts": cohorts})
+
+
+def _replaced(part: Any, path: tuple[str | int, ...], value: Any) -> Any:
+    """Return a copy of a model (or a mapping in it) with the value at a path replaced."""
+    if not path:
+        return value
+    name = path[0]
+    if isinstance(part, dict):
+        return {**part, name: _replaced(part[name], path[1:], value)}
+    field = next(key for key, each in type(part).model_fields.items() if (each.alias or key) == name)
+    return part.model_copy(update={field: _replaced(getattr(part, field), path[1:], value)})
+
+
+def to_plain(deal: Deal) -> dict[str, Any]:
+    """Return the deal as plain data that reads back as the same deal."""
+    plain: dict[str, Any] = deal.model_dump(by_alias=True, exclude_none=True)
+    return plain
+
+
+def put(plain: dict[str, Any], path: tuple[str | int, ...], value: Any) -> None:
+    """Set one value of plain data in place; missing mappings on the way are made."""
+    here: Any = plain
+    for part in path[:-1]:
+        here = here.setdefault(part, {}) if isinstance(here, dict) else here[int(part)]
+    if isinstance(here, list):
+        here[int(path[-1])] = value
+    else:
+        here[path[-1]] = value
+
+
+def fingerprint(deal: Deal) -> str:
+    """SHA-256 of everything in the resolved deal that can move a number (names too, provenance not)."""
+    plain = to_plain(deal)
+    for key in ("note", "sources", "facts", "assumptions"):
+        plain.pop(key, None)
+    text = json.dumps(plain, sort_keys=False, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Walking over the numbers of a deal
+# ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One number of a deal: where it stands, what it is, what it may be."""
+
+    path: tuple[str | int, ...]
+    quantity: Quantity
+    legal: Range
+
+
+def leaves(model: Model, path: tuple[str | int, ...] = ()) -> Iterator[Leaf]:
+    """Yield every number of a model in the order of the file."""
+    for name, field in type(model).model_fields.items():
+        legal = _find_range([field.annotation, *field.metadata])
+        yield from _leaves_of(getattr(model, name), (*path, field.alias or name), legal)
+
+
+def _leaves_of(value: Any, path: tuple[str | int, ...], legal: Range) -> Iterator[Leaf]:
+    if isinstance(value, Quantity):
+        yield Leaf(path, value, legal)
+    elif isinstance(value, Worded):
+        yield Leaf(path, value.quantity, legal)
+    elif isinstance(value, Model):
+        yield from leaves(value, path)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves_of(item, (*path, key), legal)
+    elif isinstance(value, (list, tuple)):
+        for position, item in enumerate(value):
+            yield from _leaves_of(item, (*path, position), legal)
+
+
+def _find_range(parts: list[Any]) -> Range:
+    for part in parts:
+        if isinstance(part, Range):
+            return part
+        found = _find_range([*getattr(part, "__metadata__", ()), *getattr(part, "__args__", ())])
+        if found != Range():
+            return found
+    return Range()
+
+
+def quantity_of(deal: Deal, quantity: Quantity) -> Quantity:
+    """Return the quantity itself, or the named one that it stands for, read in the same unit.
+
+    Raises
+    ------
+    QuantityError
+        If no quantity of that name exists or its text does not suit the unit.
+    """
+    if quantity.kind != "named":
+        return quantity
+    name = str(quantity.args[0])
+    if name not in deal.quantities:
+        raise QuantityError(f"{name!r} is neither a number, a distribution nor a named quantity")
+    text = deal.quantities[name]
+    found = parse(text, _unit(text, quantity.unit))
+    if found.kind == "named":
+        raise QuantityError(f"quantity {name!r} must be a number or a distribution, not another name")
+    return found
+
+
+def outcome_names(deal: Deal) -> list[str]:
+    """Names of all outcomes in the order of the file; a chain contributes its steps."""
+    names: list[str] = []
+    for name, outcome in deal.outcomes.items():
+        names.extend(outcome.steps if outcome.steps else [name])
+    return names
+
+
+def outcome_of(deal: Deal, name: str) -> tuple[Outcome, Step | None]:
+    """Find an outcome by name: the outcome (or its chain), and the step if it is one.
+
+    Raises
+    ------
+    KeyError
+        If there is no such outcome.
+    """
+    for key, outcome in deal.outcomes.items():
+        if outcome.steps:
+            if name in outcome.steps:
+                return outcome, outcome.steps[name]
+        elif key == name:
+            return outcome, None
+    raise KeyError(name)
+
+
+def measure_of(deal: Deal, name: str) -> Measure:
+    """Return a measure by name; the name of an outcome is its count of verified outcomes."""
+    return deal.measures[name] if name in deal.measures else Measure(count_of=name)
+
+
+def needs_people(deal: Deal) -> bool:
+    """Whether a rule of the file couples one person's outcomes, so that people must be drawn one by one.
+
+    All structures count, whichever are asked for: the engine never depends on `--structure` or on sizes.
+    """
+    if deal.engine != "by the rules":
+        return deal.engine == "people"
+    return any(structure.at_most.per_person is not None for structure in deal.structures.values())
+
+
+def by_referral_period(deal: Deal, cohort: Cohort) -> bool:
+    """Whether outcomes of a cohort must be kept by period of referral, because a date or a stop can part them."""
+    clauses = [clause for structure in deal.structures.values() for clause in structure.pays.values()]
+    if any(clause.for_ == "each participant" for clause in clauses) or cohort.last_claim is not None:
+        return True
+    can_stop = deal.ends_early.policy_change is not None or any(
+        isinstance(each.finance, Finance) and each.finance.when_money_runs_out == "stop referrals"
+        for each in deal.structures.values()
+    )
+    return can_stop and cohort.if_cut_short == "counts as far as it ran"
+
+
+def service_periods(deal: Deal) -> tuple[int, int]:
+    """First and last period of service: as stated, or from first referral to last referral or claim."""
+    time = deal.time
+    if time.service is not None:
+        return max(1, time.period(time.service.first)), min(time.periods, time.period(time.service.last))
+    first = min((time.period(each.referred.first) for each in deal.cohorts.values()), default=1)
+    lasts = [time.period(each.last_claim or each.referred.last) for each in deal.cohorts.values()]
+    return max(1, first), min(time.periods, max(lasts, default=first))

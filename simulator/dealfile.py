@@ -1,0 +1,334 @@
+"""Between files and deals: read, apply `--set`, validate, resolve, and say what is wrong and where.
+
+All mistakes of a file are reported at once, one line each: ``FILE:LINE:COLUMN path: what is wrong; what is allowed``.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from simulator.checks import problems
+from simulator.deal import Deal, leaves, put, resolve, to_plain
+from simulator.yamlfile import (
+    DealError,
+    Document,
+    Problem,
+    dump,
+    join_path,
+    nearest,
+    parse_value,
+    read,
+    read_text,
+    split_set,
+)
+
+Path = tuple[str | int, ...]
+_SET = "--set"
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where every value came from: the file, the files it extends, and the command line."""
+
+    documents: tuple[Document, ...]
+    sets: tuple[Path, ...] = ()
+
+    def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
+        for given in self.sets:
+            if path[: len(given)] == given or given[: len(path)] == path:
+                return Problem(_SET, 1, 1, join_path(path), message)
+        for document in self.documents:
+            if path in document.marks:
+                return document.problem(path, message, key=key)
+        return self.documents[0].problem(path, message, key=key)
+
+
+def load(path: str | FilePath, sets: Sequence[str] = ()) -> Deal:
+    """Load a deal file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    sets
+        Changes as ``PATH=VALUE`` in deal-file syntax; paths of the file's short forms or of the resolved deal.
+
+    Returns
+    -------
+    Deal
+        Resolved and checked.
+
+    Raises
+    ------
+    DealError
+        With every mistake found.
+    """
+    return _load(read(path), FilePath(path).parent, sets)
+
+
+def loads(text: str, name: str = "deal", sets: Sequence[str] = ()) -> Deal:
+    """Load a deal from text; files that it names are sought in the current folder. Raises DealError."""
+    return _load(read_text(text, name), FilePath(), sets)
+
+
+def _load(document: Document, folder: FilePath, sets: Sequence[str]) -> Deal:
+    documents = _extended(document, folder)
+    data: dict[str, Any] = {}
+    for each in reversed(documents):
+        data = _merged(data, each.data)
+    data.pop("extends", None)
+    later: list[tuple[Path, Any]] = []
+    given: list[Path] = []
+    for text in sets:
+        target, value = _parsed_set(text)
+        given.append(target)
+        if _parent_exists(data, target):
+            put(data, target, value)
+        else:
+            later.append((target, value))
+    source = _Source(documents, tuple(given))
+    context = {"base": folder}
+    deal = _validated(data, source, context)
+    if later:
+        plain = to_plain(deal)
+        known = [join_path(path) for path, _, _ in paths(deal)]
+        wrong = []
+        for target, value in later:
+            if not (_parent_exists(plain, target) or _is_field(target)):
+                near = nearest(join_path(target), known)
+                hint = f"did you mean {near!r}?" if near else "allowed: paths as sib show --paths prints them"
+                wrong.append(Problem(_SET, 1, 1, join_path(target), f"there is no such path; {hint}"))
+            else:
+                put(plain, target, value)
+        if wrong:
+            raise DealError(wrong)
+        deal = _validated(plain, source, context)
+    return deal
+
+
+def _validated(data: dict[str, Any], source: _Source, context: dict[str, Any]) -> Deal:
+    try:
+        written = Deal.model_validate(data, context=context)
+    except ValidationError as error:
+        raise DealError(list(_explained(error, data, source))) from None
+    found = problems(written)
+    if found:
+        raise DealError([source.problem(path, message) for path, message in found])
+    return resolve(written)
+
+
+def _extended(document: Document, folder: FilePath) -> tuple[Document, ...]:
+    """The document and the ones it extends, the nearest first."""
+    chain = [document]
+    names = {str(FilePath(document.name).resolve())}
+    while (parent := chain[-1].data.get("extends")) is not None:
+        if not isinstance(parent, str):
+            raise DealError([chain[-1].problem(("extends",), "must be the name of a file; allowed: other.yaml")])
+        path = (FilePath(chain[-1].name).parent if len(chain) > 1 else folder) / parent
+        if str(path.resolve()) in names:
+            raise DealError([chain[-1].problem(("extends",), f"{parent} extends this file in a circle")])
+        if not path.is_file():
+            raise DealError([chain[-1].problem(("extends",), f"there is no file {parent}; allowed: an existing file")])
+        names.add(str(path.resolve()))
+        chain.append(read(path))
+    return tuple(chain)
+
+
+def _merged(below: Any, above: Any) -> Any:
+    if isinstance(below, dict) and isinstance(above, dict):
+        return {**below, **{key: _merged(below.get(key), value) for key, value in above.items()}}
+    return copy.deepcopy(above)
+
+
+def _parsed_set(text: str) -> tuple[Path, Any]:
+    try:
+        path, value = split_set(text)
+    except ValueError as error:
+        raise DealError([Problem(_SET, 1, 1, "", str(error))]) from None
+    return path, parse_value(value, _SET)
+
+
+def _parent_exists(data: Any, path: Path) -> bool:
+    here = data
+    for part in path[:-1]:
+        if isinstance(here, dict) and part in here:
+            here = here[part]
+        elif isinstance(here, list) and str(part).isdigit() and int(part) < len(here):
+            here = here[int(part)]
+        else:
+            return False
+    if isinstance(here, list):
+        return str(path[-1]).isdigit() and int(path[-1]) < len(here)
+    # a new name beside others is a value that is missing only if the file knows the key or the types do
+    return isinstance(here, dict) and (path[-1] in here or _is_field(path))
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# What pydantic says, in the deal file's words
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def _explained(error: ValidationError, data: Any, source: _Source) -> Iterator[Problem]:
+    for each in error.errors():
+        path = _path_in(each["loc"], data, each["type"])
+        kind = each["type"]
+        if kind == "extra_forbidden":
+            known = _keys_at(path[:-1])
+            near = nearest(str(path[-1]), known)
+            hint = f"did you mean {near!r}?" if near else "allowed: " + ", ".join(known)
+            yield source.problem(path, f"unknown key; {hint}", key=True)
+        else:
+            yield source.problem(path, _message(each, path))
+
+
+def _message(each: Mapping[str, Any], path: Path) -> str:
+    kind, value = each["type"], each.get("input")
+    if kind == "missing":
+        return "is needed; allowed: give it a value"
+    if kind == "value_error":
+        return str(each["msg"]).removeprefix("Value error, ")
+    if kind == "literal_error":
+        hint = each["ctx"]["expected"].replace("'", "")
+        return f"{_shown(value)} is not known; allowed: {hint}"
+    if kind in {"model_type", "dict_type", "model_attributes_type"}:
+        known = _keys_at(path)
+        return f"{_shown(value)} is no mapping; allowed: " + (", ".join(known) or "NAME: VALUE")
+    if kind == "string_type":
+        return f"{_shown(value)} is no text; allowed: a text (in quotes, if it looks like a number)"
+    if kind == "bool_type":
+        return f"{_shown(value)} is no truth value; allowed: true or false (yes and no are text)"
+    if kind == "list_type":
+        return f"{_shown(value)} is no list; allowed: [ ... ]"
+    return f"{_shown(value)}: {each['msg']}"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "an empty value"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _path_in(location: Sequence[str | int], data: Any, kind: str) -> Path:
+    """Strip the tags of unions from a pydantic location, so that a path of the file remains."""
+    path: list[str | int] = []
+    here = data
+    for position, part in enumerate(location):
+        last = position == len(location) - 1
+        if isinstance(here, dict) and part in here:
+            here = here[part]
+        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+            here = here[part]
+        elif not (last and kind == "missing"):
+            continue
+        path.append(part)
+    return tuple(path)
+
+
+def _candidates(annotation: Any) -> Iterator[Any]:
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        yield from _candidates(typing.get_args(annotation)[0])
+    elif origin in {typing.Union, types.UnionType}:
+        for each in typing.get_args(annotation):
+            yield from _candidates(each)
+    else:
+        yield annotation
+
+
+def _descend(annotation: Any, part: str | int) -> Iterator[Any]:
+    for each in _candidates(annotation):
+        if isinstance(each, type) and issubclass(each, BaseModel):
+            for name, field in each.model_fields.items():
+                if part in {name, field.alias}:
+                    yield field.annotation
+        elif typing.get_origin(each) is dict:
+            yield typing.get_args(each)[1]
+        elif typing.get_origin(each) in {list, tuple} and str(part).isdigit():
+            arguments = typing.get_args(each)
+            yield arguments[int(part) % len(arguments)]
+
+
+def _types_at(path: Path) -> list[Any]:
+    found: list[Any] = [Deal]
+    for part in path:
+        found = [deeper for each in found for deeper in _descend(each, part)]
+    return found
+
+
+def _keys_at(path: Path) -> list[str]:
+    keys: list[str] = []
+    for each in _types_at(path):
+        for candidate in _candidates(each):
+            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+                keys += [field.alias or name for name, field in candidate.model_fields.items()]
+    return keys
+
+
+def _is_field(path: Path) -> bool:
+    """Whether the last part is a key of the grammar (not a name that people give)."""
+    return bool(path) and path[-1] in _keys_at(path[:-1])
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Showing
+# ---------------------------------------------------------------------------------------------------------------
+
+_NOT_SHOWN = {"deal", "note", "sources", "facts", "assumptions", "quantities"}
+
+
+def paths(deal: Deal) -> list[tuple[Path, str, str | None]]:
+    """List what `--set` can change: path, value in deal-file syntax, and the neutral value of a nuisance."""
+    neutral = {
+        leaf.path: "0" if leaf.legal.neutral == 0 else f"{leaf.legal.neutral:.0%}"
+        for leaf in leaves(deal)
+        if leaf.legal.neutral is not None
+    }
+    rows: list[tuple[Path, str, str | None]] = [(("luck_only",), "false", None)]
+    plain = to_plain(deal)
+    for name in deal.quantities:
+        rows.append((("quantities", name), str(deal.quantities[name]), None))
+    for key, value in plain.items():
+        if key not in _NOT_SHOWN | {"luck_only"}:
+            rows += [(path, text, neutral.get(path)) for path, text in _leaves_of(value, (key,))]
+    for name, cohort in deal.cohorts.items():
+        claim = "none" if cohort.last_claim is None else cohort.last_claim.text()
+        here = ("cohorts", name, "last_claim")
+        rows = [row for row in rows if row[0] != here] + [(here, claim, "none")]
+    return rows
+
+
+def _leaves_of(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _leaves_of(item, (*path, key))
+    elif isinstance(value, list) and value:
+        for position, item in enumerate(value):
+            yield from _leaves_of(item, (*path, position))
+    elif value not in ({}, []):
+        yield path, dump({"x": value}).strip().removeprefix("x:").strip()
+
+
+def show(deal: Deal) -> str:
+    """Return the fully resolved deal as a deal file, which reads back as the same deal."""
+    return dump({key: value for key, value in to_plain(deal).items() if value not in ({}, [])})
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of the deal file."""
+    made = Deal.model_json_schema(by_alias=True)
+    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    made["properties"]["extends"] = {
+        "type": "string",
+        "description": "A deal file whose values are taken where this one has none.",
+    }
+    return made

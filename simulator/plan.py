@@ -1,0 +1,420 @@
+"""The compiler: from a resolved deal to a plan of tables, and the labels to turn indices back into names.
+
+Only this module knows both the description and the kernels. Every number of the deal becomes a column of a draw's value
+row; rules become table rows that hold columns, so that a changed number never means a new plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from simulator import clauses as c
+from simulator import outcomes as o
+from simulator import waterfall as w
+from simulator.clauses import ClauseTable, MeasureTable
+from simulator.deal import (
+    Clause,
+    Deal,
+    Finance,
+    Leaf,
+    Measure,
+    Outcome,
+    Structure,
+    WithoutService,
+    Worded,
+    by_referral_period,
+    leaves,
+    measure_of,
+    needs_people,
+    outcome_names,
+    quantity_of,
+    service_periods,
+)
+from simulator.ledger import Calendar, Terms
+from simulator.outcomes import CohortTable, OutcomeTable
+from simulator.quantity import Quantity
+from simulator.waterfall import CostTable, FinanceTerms
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the value row: a number of the deal."""
+
+    path: Path
+    quantity: Quantity
+    low: float
+    high: float
+    address: tuple[str, ...]
+    """Name path of its randomness: its own, or that of the named quantity that it stands for."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A deal as tables. Arrays hold columns of the value row, indices of outcomes, cohorts, measures and clauses."""
+
+    deal: Deal
+    columns: tuple[Column, ...]
+    expected: np.ndarray
+    """The value row with every number at its mean, [columns]."""
+    people: bool
+    """Whether people are drawn one by one."""
+    outcome_names: tuple[str, ...]
+    cohort_names: tuple[str, ...]
+    chain_names: tuple[str, ...]
+    measure_names: tuple[str, ...]
+    structure_names: tuple[str, ...]
+    clause_names: dict[str, tuple[str, ...]]
+    years: tuple[str, ...]
+    outcomes: OutcomeTable
+    cohorts: CohortTable
+    measures: MeasureTable
+    calendar: Calendar
+    structures: dict[str, Terms]
+    per_person_cap: dict[str, int]
+    """Column of the cap per person of each structure, -1 where there is none."""
+    payers: dict[str, dict[str, float]]
+    frailty_at: int
+    hazard_at: int
+
+
+def _ints(values: list[Any]) -> np.ndarray:
+    return np.array(values, dtype=np.int64)
+
+
+class _Columns:
+    """Columns by path, filled once from the walk over the deal's numbers."""
+
+    def __init__(self, deal: Deal) -> None:
+        self.columns: list[Column] = []
+        self.at: dict[Path, int] = {}
+        for leaf in leaves(deal):
+            self._add(deal, leaf)
+        self._constants: dict[float, int] = {}
+
+    def _add(self, deal: Deal, leaf: Leaf) -> None:
+        quantity = quantity_of(deal, leaf.quantity)
+        named = leaf.quantity.kind == "named"
+        address = ("quantities", str(leaf.quantity.args[0])) if named else tuple(str(part) for part in leaf.path)
+        self.at[leaf.path] = len(self.columns)
+        self.columns.append(Column(leaf.path, quantity, leaf.legal.low, leaf.legal.high, address))
+
+    def __call__(self, *path: str | int) -> int:
+        """Column of the number at a path, -1 if there is none."""
+        return self.at.get(path, -1)
+
+
+def compile_plan(deal: Deal) -> Plan:
+    """Compile a resolved deal.
+
+    Parameters
+    ----------
+    deal
+        A deal as :func:`simulator.deal.resolve` returns it, without problems.
+
+    Returns
+    -------
+    Plan
+    """
+    at = _Columns(deal)
+    names = outcome_names(deal)
+    measures = _Measures(deal, at, names)
+    terms = {name: _terms(deal, at, measures, name) for name in deal.structures}
+    cohort_names = tuple(deal.cohorts)
+    years = sorted({deal.time.financial_year(t) for t in range(deal.time.periods + 1)})
+    chains = [name for name in deal.outcomes]
+    return Plan(
+        deal=deal,
+        columns=tuple(at.columns),
+        expected=np.array([column.quantity.mean() for column in at.columns]),
+        people=needs_people(deal),
+        outcome_names=tuple(names),
+        cohort_names=cohort_names,
+        chain_names=tuple(chains),
+        measure_names=tuple(measures.names),
+        structure_names=tuple(deal.structures),
+        clause_names={name: tuple(each.pays) for name, each in deal.structures.items()},
+        years=tuple(years),
+        outcomes=_outcome_table(deal, at, names, chains),
+        cohorts=_cohort_table(deal, at),
+        measures=measures.table(),
+        calendar=_calendar(deal, at, years),
+        structures=terms,
+        per_person_cap={name: at("structures", name, "at_most", "per_person") for name in deal.structures},
+        payers={
+            name: {payer: share.value for payer, share in (each.payers or {}).items()}
+            for name, each in deal.structures.items()
+        },
+        frailty_at=at("frailty_correlation"),
+        hazard_at=at("ends_early", "policy_change", "chance_a_year"),
+    )
+
+
+def _outcome_table(deal: Deal, at: _Columns, names: list[str], chains: list[str]) -> OutcomeTable:
+    rows: list[dict[str, float]] = []
+    for chain, (name, outcome) in enumerate(deal.outcomes.items()):
+        if outcome.steps:
+            rows += _milestone_rows(at, names, chain, name, outcome)
+        else:
+            rows.append(_single_row(at, chain, name, outcome))
+    fields = OutcomeTable._fields
+    table = {field: _ints([row.get(field, -1) for row in rows]) for field in fields if field != "better"}
+    table["better"] = np.array([row["better"] for row in rows], dtype=np.float64)
+    return OutcomeTable(**table)
+
+
+def _sign(outcome: Outcome) -> float:
+    return 1.0 if outcome.better == "more" else -1.0
+
+
+def _single_row(at: _Columns, chain: int, name: str, outcome: Outcome) -> dict[str, float]:
+    arm = outcome.comparison_arm
+    return {
+        "kind": o.EVENTS if outcome.counts == "events" else o.YES_OR_NO,
+        "better": _sign(outcome),
+        "chain": chain,
+        "slot": 0,
+        "level_at": at("outcomes", name, "without_service"),
+        "effect_at": at("outcomes", name, "effect"),
+        "effect_is_units": int(outcome.effect_as == "units"),
+        "dispersion_at": at("outcomes", name, "dispersion"),
+        "after_at": at("outcomes", name, "known_after"),
+        "missing_at": at("outcomes", name, "evidence", "missing"),
+        "mistaken_at": at("outcomes", name, "evidence", "mistaken"),
+        "arm_people_at": at("outcomes", name, "comparison_arm", "people"),
+        "arm_is_ratio": int(arm is not None and arm.people.form == "per person"),
+        "arm_share_at": at("outcomes", name, "comparison_arm", "effective_share"),
+        "arm_bias_at": at("outcomes", name, "comparison_arm", "shared_bias"),
+    }
+
+
+def _milestone_rows(
+    at: _Columns, names: list[str], chain: int, name: str, outcome: Outcome
+) -> list[dict[str, float]]:
+    rows = []
+    with_first = isinstance(outcome.without_service, WithoutService)
+    for slot, (key, step) in enumerate((outcome.steps or {}).items()):
+        root = step.follows == "referral"
+        first_at = at("outcomes", name, "without_service", "first_step") if root and with_first else -1
+        rows.append(
+            {
+                "kind": o.MILESTONE,
+                "better": _sign(outcome),
+                "chain": chain,
+                "slot": slot,
+                "parent": -1 if root else names.index(step.follows or ""),
+                "instead": -1 if step.instead_of is None else names.index(step.instead_of),
+                "level_at": at("outcomes", name, "steps", key, "chance"),
+                "first_at": first_at,
+                "after_at": at("outcomes", name, "steps", key, "after"),
+                "missing_at": at("outcomes", name, "steps", key, "evidence", "missing"),
+                "mistaken_at": at("outcomes", name, "steps", key, "evidence", "mistaken"),
+            }
+        )
+    return rows
+
+
+def _cohort_table(deal: Deal, at: _Columns) -> CohortTable:
+    time = deal.time
+    first_block, cohort, first, last, part, parts, claim = [0], [], [], [], [], [], []
+    for index, each in enumerate(deal.cohorts.values()):
+        begins, ends = time.period(each.referred.first), time.period(each.referred.last)
+        claim.append(time.periods + 1_000_000 if each.last_claim is None else time.period(each.last_claim))
+        periods = list(range(begins, ends + 1))
+        blocks = [(t, t) for t in periods] if by_referral_period(deal, each) else [(begins, ends)]
+        for position, (low, high) in enumerate(blocks):
+            cohort.append(index)
+            first.append(low)
+            last.append(high)
+            part.append(position)
+            parts.append(len(blocks))
+        first_block.append(len(cohort))
+    return CohortTable(
+        _ints([at("cohorts", name, "people") for name in deal.cohorts]),
+        _ints([at("cohorts", name, "referrals") for name in deal.cohorts]),
+        *(_ints(each) for each in (claim, first_block, cohort, first, last, part, parts)),
+    )
+
+
+class _Measures:
+    """Measures of the deal, those that are names of outcomes, and the hidden ones that count units."""
+
+    def __init__(self, deal: Deal, at: _Columns, outcomes: list[str]) -> None:
+        self.deal, self.at, self.outcomes = deal, at, outcomes
+        self.names: list[str] = []
+        self.rows: list[tuple[int, int, float, int, int]] = []
+        for name in [*deal.measures, *outcomes]:
+            self._add(name, name, measure_of(deal, name))
+
+    def _add(self, label: str, source: str, measure: Measure) -> int:
+        kinds = {"count": c.COUNT, "share": c.SHARE}
+        units = c.DIFFERENCE_UNITS if measure.as_ == "units" else c.DIFFERENCE_SHARE
+        outcome = self.deal.outcomes.get(measure.outcome)
+        against, level_at = c.ARM, -1
+        if measure.against == "baseline":
+            against, level_at = c.LEVEL, self.at("outcomes", measure.outcome, "baseline")
+        elif measure.against is not None and measure.against != "comparison_arm":
+            against, level_at = c.LEVEL, self.at("measures", source, "against")
+        del outcome
+        self.names.append(label)
+        self.rows.append(
+            (
+                kinds.get(measure.kind, units),
+                self.outcomes.index(measure.outcome),
+                -1.0 if measure.kind == "reduction" else 1.0,
+                against,
+                level_at,
+            )
+        )
+        return len(self.rows) - 1
+
+    def index(self, name: str) -> int:
+        return self.names.index(name)
+
+    def counted(self, name: str) -> int:
+        """Measure that says how many outcomes a clause counted: a count, or units for a difference."""
+        measure = measure_of(self.deal, name)
+        if measure.kind in {"count", "share"}:
+            return self.index(measure.outcome)
+        if measure.as_ == "units":
+            return self.index(name)
+        hidden = f"{name} (units)"
+        if hidden in self.names:
+            return self.index(hidden)
+        return self._add(hidden, name, measure.model_copy(update={"as_": "units"}))
+
+    def table(self) -> MeasureTable:
+        kind, outcome, sign, against, level_at = zip(*self.rows, strict=True)
+        return MeasureTable(
+            _ints(list(kind)), _ints(list(outcome)), np.array(sign), _ints(list(against)), _ints(list(level_at))
+        )
+
+
+_SCOPES = {
+    "each participant": c.EACH_PARTICIPANT,
+    "each cohort": c.EACH_COHORT,
+    "all cohorts that ran": c.POOLED,
+    "the contract": c.CONTRACT,
+}
+_DUE = {"when known": c.WHEN_KNOWN, "evenly": c.EVENLY, "at the start": c.AT_THE_START, "at the end": c.AT_THE_END}
+_SENSES = {"at least": c.AT_LEAST, "at most": c.AT_MOST, "more than": c.MORE_THAN, "less than": c.LESS_THAN}
+_COST_FORMS = {"at the start": w.START, "a year": w.A_YEAR, "per person": w.PER_PERSON, "at the end": w.END}
+
+
+def _terms(deal: Deal, at: _Columns, measures: _Measures, name: str) -> Terms:
+    structure = deal.structures[name]
+    path: Path = ("structures", name)
+    costs = _cost_rows(at, structure, path)
+    return Terms(
+        clauses=_clause_table(structure, at, measures, (*path, "pays")),
+        costs=CostTable(*(_ints([row[i] for row in costs]) for i in range(3))),
+        finance=_finance(at, structure, (*path, "finance")),
+        year_cap_at=at(*path, "at_most", "year"),
+        carried_forward=int(structure.at_most.over_the_year == "carried forward"),
+        contract_cap_at=at(*path, "at_most", "contract"),
+        paid_after_at=at(*path, "paid_after"),
+        per_head=int(any(row[1] == w.PER_PERSON for row in costs)),
+    )
+
+
+def _cost_rows(at: _Columns, structure: Structure, path: Path) -> list[tuple[int, int, int]]:
+    rows = []
+    for key in ("costs", "payer_costs"):
+        costs = getattr(structure, key)
+        for kind in ("set_up", "delivery", "management", "evaluation"):
+            cost: Worded | None = getattr(costs, kind, None)
+            if cost is None:
+                continue
+            party = w.PAYER if key == "payer_costs" else w.PROVIDER if kind == "delivery" else w.OTHERS
+            rows.append((at(*path, key, kind), _COST_FORMS[cost.form], party))
+    return rows
+
+
+def _finance(at: _Columns, structure: Structure, path: Path) -> FinanceTerms:
+    finance = structure.finance
+    if not isinstance(finance, Finance):
+        return FinanceTerms(0, -1, -1, 0, 0, -1)
+    return FinanceTerms(
+        has=1,
+        commitment_at=at(*path, "commitment"),
+        ahead_at=at(*path, "called"),
+        recycled=int(finance.recycled),
+        stops_referrals=int(finance.when_money_runs_out == "stop referrals"),
+        surplus_at=at(*path, "surplus_to_investors"),
+    )
+
+
+def _clause_table(structure: Structure, at: _Columns, measures: _Measures, path: Path) -> ClauseTable:
+    order = list(structure.pays)
+    rows: list[dict[str, int]] = []
+    conditions: list[tuple[int, int, int]] = []
+    points: list[tuple[int, int]] = []
+    first_condition, first_point = [0], [0]
+    for name, clause in structure.pays.items():
+        here = (*path, name)
+        for measure, bound in clause.when.items():
+            conditions.append((measures.index(measure), _SENSES[bound.form], at(*here, "when", measure)))
+        first_condition.append(len(conditions))
+        table = clause.amount.table
+        for i in range(len(table.points) if table else 0):
+            point = (*here, "amount", "table", "points", i)
+            points.append((at(*point, 0), at(*point, 1)))
+        first_point.append(len(points))
+        rows.append(_clause_row(at, measures, here, clause, order))
+    columns = {key: _ints([row[key] for row in rows]) for key in (rows[0] if rows else {})}
+    measure_, sense, value_at = zip(*conditions, strict=True) if conditions else ((), (), ())
+    level_at, amount_at = zip(*points, strict=True) if points else ((), ())
+    return ClauseTable(
+        **columns,
+        first_condition=_ints(first_condition),
+        condition_measure=_ints(list(measure_)),
+        condition_sense=_ints(list(sense)),
+        condition_at=_ints(list(value_at)),
+        first_point=_ints(first_point),
+        point_level_at=_ints(list(level_at)),
+        point_amount_at=_ints(list(amount_at)),
+    )
+
+
+def _clause_row(at: _Columns, measures: _Measures, here: Path, clause: Clause, order: list[str]) -> dict[str, int]:
+    amount = clause.amount
+    gate = amount.times or next(iter(clause.when), None) or amount.by
+    counted = -1 if gate is None else measures.counted(gate)
+    rate_at = at(*here, "amount", "price")
+    return {
+        "scope": _SCOPES[clause.for_],
+        "due": _DUE[clause.due],
+        "unless": sum(1 << order.index(other) for other in clause.unless),
+        "rate_at": rate_at if rate_at >= 0 else at(*here, "amount", "lump_sum"),
+        "times": -1 if amount.times is None else measures.index(amount.times),
+        "by": -1 if amount.by is None else measures.index(amount.by),
+        "below_at": at(*here, "amount", "table", "below"),
+        "above_at": at(*here, "amount", "table", "above"),
+        "straight": int(amount.table is not None and amount.table.between == "straight line"),
+        "cap_at": at(*here, "at_most", "payments"),
+        "outcome_cap_at": at(*here, "at_most", "outcomes"),
+        "outcome": -1 if counted < 0 else measures.rows[counted][1],
+        "counted": counted,
+    }
+
+
+def _calendar(deal: Deal, at: _Columns, years: list[str]) -> Calendar:
+    time = deal.time
+    first, last = service_periods(deal)
+    return Calendar(
+        periods=time.periods,
+        step=float(time.months),
+        a_year=float(time.a_year),
+        first=first,
+        last=last,
+        year=_ints([years.index(time.financial_year(t)) for t in range(time.periods + 1)]),
+        investor_rate_at=at("rates", "investor"),
+        investor_real=int(deal.rates.investor.form == "real"),
+        payer_rate_at=at("rates", "payer"),
+        payer_real=int(deal.rates.payer.form == "real"),
+        inflation_at=at("rates", "inflation"),
+    )

@@ -1,0 +1,91 @@
+"""Costs, capital and distributions: the actions of one period, each a few lines.
+
+Order within a period: costs fall before receipts; arrears are paid first out of what comes in; cash that is not held for
+planned costs goes to the investors; capital is called ahead on the planned need less cash in hand. No account goes below
+zero: what the vehicle cannot pay, the provider advances, and is repaid first.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.compiled import kernel
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+START, A_YEAR, PER_PERSON, END = 0, 1, 2, 3
+OTHERS, PROVIDER, PAYER = 0, 1, 2
+
+
+class CostTable(NamedTuple):
+    """Costs of one structure: column of the value row, form, and who is paid (or, for PAYER, who bears it). [J]."""
+
+    amount_at: Ints
+    form: Ints
+    party: Ints
+
+
+class FinanceTerms(NamedTuple):
+    """Terms of the one class of investors; columns of the value row, -1 where there is none."""
+
+    has: int
+    commitment_at: int
+    ahead_at: int  # -1: the whole commitment at the start
+    recycled: int
+    stops_referrals: int
+    surplus_at: int
+
+
+@kernel
+def cost_in_period(
+    v: Floats,
+    costs: CostTable,
+    party: int,
+    t: int,
+    first: int,
+    last: int,
+    stop: int,
+    referred: float,
+    a_year: float,
+) -> float:
+    """Cost to one party that falls in period t, service running first..last and ended by `stop`.
+
+    Costs at the start fall in period 1; costs at the end in the last period of service, or in the one after a stop.
+    """
+    total = 0.0
+    final = min(last, stop)
+    ending = last if stop >= last else stop + 1
+    for j in range(costs.amount_at.size):
+        if costs.party[j] != party:
+            continue
+        amount = v[costs.amount_at[j]]
+        if (costs.form[j] == START and t == 1) or (costs.form[j] == END and t == ending):
+            total += amount
+        elif costs.form[j] == A_YEAR and first <= t <= final:
+            total += amount / a_year
+        elif costs.form[j] == PER_PERSON and t <= stop:
+            total += amount * referred
+    return total
+
+
+@kernel
+def capital_call(need: float, cash: float, called: float, commitment: float) -> float:
+    """Capital called: the planned need less cash in hand, within the commitment."""
+    return min(max(need - cash, 0.0), max(commitment - called, 0.0))
+
+
+@kernel
+def distribution(cash: float, held: float) -> float:
+    """Cash that is not held for planned costs."""
+    return max(cash - held, 0.0)
+
+
+@kernel
+def investors_part(amount: float, called: float, distributed: float, share_of_surplus: float) -> float:
+    """Part of a distribution that goes to the investors: capital first, then their share of the surplus."""
+    capital = min(amount, max(called - distributed, 0.0))
+    return capital + share_of_surplus * (amount - capital)

@@ -106,7 +106,9 @@ def key(seed: int, layer: str, replicate: int, path: Sequence[str]) -> np.uint64
 
 
 @njit(nogil=True, cache=True)
-def philox(key: int, c0: int, c1: int) -> tuple[int, int, int, int]:
+def philox(
+    key: int | np.uint64, c0: int | np.uint64, c1: int | np.uint64
+) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
     """Philox4x32-10: four random 32-bit words from a 64-bit key and a 128-bit counter.
 
     Parameters
@@ -144,7 +146,7 @@ def philox(key: int, c0: int, c1: int) -> tuple[int, int, int, int]:
 
 
 @njit(nogil=True, cache=True)
-def uniform(key: int, draw: int, index: int) -> float:
+def uniform(key: int | np.uint64, draw: int, index: int) -> float:
     """Uniform strictly inside (0, 1) at an address.
 
     Parameters
@@ -167,7 +169,7 @@ def uniform(key: int, draw: int, index: int) -> float:
 
 
 @njit(nogil=True, cache=True)
-def uniforms(key: int, draws_start: int, n: int, index: int) -> NDArray[np.float64]:
+def uniforms(key: int | np.uint64, draws_start: int, n: int, index: int) -> NDArray[np.float64]:
     """Uniforms of consecutive draws: element ``d`` is ``uniform(key, draws_start + d, index)``.
 
     Parameters
@@ -449,7 +451,9 @@ def _tail(law: int, k: float, size: float, parameter: float) -> tuple[bool, floa
         q = 1.0 - p
         mean = size * p
         # The rounding of n p alone would move the tail by 1e-12 at n = 1e9, so keep what it dropped.
-        d = (k - mean) - _product_error(size, p, mean)
+        # The failures' mean needs it more: with p near 1 it is small next to that rounding.
+        dropped = _product_error(size, p, mean)
+        d = (k - mean) - dropped
         other = size - k
         if k == 0.0:
             probability = math.exp(size * math.log1p(-p))
@@ -459,7 +463,7 @@ def _tail(law: int, k: float, size: float, parameter: float) -> tuple[bool, floa
                 - _stirling_error(k)
                 - _stirling_error(other)
                 - _deviance(d, mean)
-                - _deviance(-d, size - mean)
+                - _deviance(-d, (size - mean) - dropped)
             ) * math.sqrt(size / (_TWO_PI * k * other))
         scale = probability * p * other
     else:
@@ -801,7 +805,14 @@ def negative_binomial_quantile(u: float, size: float, mean: float) -> int:
     -------
     int
         Exact; nondecreasing in ``u`` and ``mean``.
+
+    Raises
+    ------
+    ValueError
+        If ``size`` is not positive.
     """
+    if not size > 0.0:
+        raise ValueError("the size of a negative binomial law must be one of the positive numbers")
     if mean <= 0.0 or u <= 0.0:
         return 0
     if math.isinf(size):

@@ -248,6 +248,8 @@ def _comparison(path: Path, measure: Measure, outcome: Outcome, milestone: bool)
 
 
 def _structures(deal: Deal) -> Found:
+    if deal.engine == "aggregate" and any(each.at_most.per_person is not None for each in deal.structures.values()):
+        yield ("engine",), "a cap per person needs people; allowed: by the rules, people"
     for name, structure in deal.structures.items():
         path: Path = ("structures", name)
         shares = list((structure.payers or {}).values())

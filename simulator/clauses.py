@@ -10,7 +10,7 @@ no bound.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,39 +29,42 @@ NOT_LIMITED, PER_PERSON_CAP, OUTCOME_CAP, CLAUSE_CAP, YEAR_CAP, CONTRACT_CAP = 0
 TOLERANCE = 1e-9
 
 
-class MeasureTable(NamedTuple):
-    """Measures; ``*_at`` are columns of the value row. Shapes [M]."""
+MEASURE = np.dtype(
+    [
+        ("kind", np.int64),
+        ("outcome", np.int64),
+        ("sign", np.float64),  # +1: ours less the comparison (increase), -1: comparison less ours (reduction)
+        ("against", np.int64),
+        ("level_at", np.int64),
+    ]
+)
+"""A measure; ``*_at`` are columns of the value row, -1 where there is none, in all row types."""
 
-    kind: Ints
-    outcome: Ints
-    sign: Floats  # +1: ours less the comparison (increase), -1: comparison less ours (reduction)
-    against: Ints
-    level_at: Ints
+CLAUSE = np.dtype(
+    [
+        ("scope", np.int64),
+        ("due", np.int64),
+        ("unless", np.int64),  # bit j: falls away where the trigger of clause j was met
+        ("first_condition", np.int64),
+        ("end_condition", np.int64),
+        ("rate_at", np.int64),  # price or lump sum
+        ("times", np.int64),  # measure that is multiplied, -1 none
+        ("by", np.int64),  # measure that reads the table, -1 none
+        ("first_point", np.int64),
+        ("end_point", np.int64),
+        ("below_at", np.int64),
+        ("above_at", np.int64),
+        ("straight", np.int64),
+        ("cap_at", np.int64),
+        ("outcome_cap_at", np.int64),
+        ("outcome", np.int64),  # outcome that the clause counts or is gated by, -1 none
+        ("counted", np.int64),  # measure that says how much of it is counted, -1 none
+    ]
+)
+"""A clause of one structure; rows stand in the file's order."""
 
-
-class ClauseTable(NamedTuple):
-    """Clauses of one structure in the file's order; ``*_at`` are columns of the value row, -1 where none. Shapes [K]."""
-
-    scope: Ints
-    due: Ints
-    unless: Ints  # bit j: falls away where the trigger of clause j was met
-    first_condition: Ints  # [K + 1]
-    condition_measure: Ints
-    condition_sense: Ints
-    condition_at: Ints
-    rate_at: Ints  # price or lump sum
-    times: Ints  # measure that is multiplied, -1 none
-    by: Ints  # measure that reads the table, -1 none
-    first_point: Ints  # [K + 1]
-    point_level_at: Ints
-    point_amount_at: Ints
-    below_at: Ints
-    above_at: Ints
-    straight: Ints
-    cap_at: Ints
-    outcome_cap_at: Ints
-    outcome: Ints  # outcome that the clause counts or is gated by, -1 none
-    counted: Ints  # measure that says how much of it is counted, -1 none
+CONDITION = np.dtype([("measure", np.int64), ("sense", np.int64), ("bound_at", np.int64)])
+POINT = np.dtype([("level_at", np.int64), ("amount_at", np.int64)])
 
 
 class Tally(NamedTuple):
@@ -72,22 +75,19 @@ class Tally(NamedTuple):
     people: Floats
 
 
+def new_tally(outcomes: int, cohorts: int) -> Tally:
+    """Allocate running sums."""
+    return Tally(np.zeros((outcomes, cohorts)), np.zeros((outcomes, cohorts)), np.zeros(cohorts))
+
+
 @kernel
-def measure(
-    v: Floats,
-    table: MeasureTable,
-    m: int,
-    low: int,
-    high: int,
-    tally: Tally,
-    arm_total: Floats,
-    arm_people: Floats,
-) -> float:
+def measure(v: Floats, row: Any, low: int, high: int, tally: Tally, arms: Floats) -> float:
     """Value of a measure over cohorts low..high-1 that ran; NaN where it is not known.
 
-    Pooled reduction = 1 - sum ours / sum (our people x that cohort's comparison rate).
+    Pooled reduction = 1 - sum ours / sum (our people x that cohort's comparison rate). `arms` [O, C, 2] holds outcomes
+    in the comparison arm and its effective people.
     """
-    o = table.outcome[m]
+    o = row.outcome
     ours = 0.0
     people = 0.0
     base = 0.0
@@ -96,19 +96,19 @@ def measure(
             continue
         ours += tally.verified[o, c]
         people += tally.people[c]
-        if table.kind[m] >= DIFFERENCE_SHARE:
-            if table.against[m] == LEVEL:
-                base += tally.people[c] * v[table.level_at[m]]
-            elif arm_people[o, c] > 0.0:
-                base += tally.people[c] * arm_total[o, c] / arm_people[o, c]
+        if row.kind >= DIFFERENCE_SHARE:
+            if row.against == LEVEL:
+                base += tally.people[c] * v[row.level_at]
+            elif arms[o, c, 1] > 0.0:
+                base += tally.people[c] * arms[o, c, 0] / arms[o, c, 1]
             else:
                 return np.nan
-    if table.kind[m] == COUNT:
+    if row.kind == COUNT:
         return ours
-    if table.kind[m] == SHARE:
+    if row.kind == SHARE:
         return ours / people if people > 0.0 else np.nan
-    difference = table.sign[m] * (ours - base)
-    if table.kind[m] == DIFFERENCE_UNITS:
+    difference = row.sign * (ours - base)
+    if row.kind == DIFFERENCE_UNITS:
         return difference if people > 0.0 else np.nan
     return difference / base if base > 0.0 else np.nan
 
@@ -127,27 +127,22 @@ def meets(value: float, sense: int, bound: float) -> bool:
 
 
 @kernel
-def table_amount(v: Floats, clauses: ClauseTable, k: int, level: float) -> float:
+def table_amount(v: Floats, clause: Any, points: Any, level: float) -> float:
     """Amount by measure: steps (a level belongs to the step that begins there) or straight lines between points."""
     if np.isnan(level):
         return 0.0
-    start, end = clauses.first_point[k], clauses.first_point[k + 1]
-    slack = TOLERANCE * max(1.0, abs(v[clauses.point_level_at[start]]))
-    if level < v[clauses.point_level_at[start]] - slack:
-        return v[clauses.below_at[k]]
-    i = start
-    while i + 1 < end and level >= v[clauses.point_level_at[i + 1]] - TOLERANCE * max(
-        1.0, abs(v[clauses.point_level_at[i + 1]])
-    ):
+    i = clause.first_point - 1
+    while i + 1 < clause.end_point and meets(level, AT_LEAST, v[points[i + 1].level_at]):
         i += 1
-    amount = v[clauses.point_amount_at[i]]
-    if i + 1 == end:
-        past = level > v[clauses.point_level_at[i]] + TOLERANCE * max(1.0, abs(v[clauses.point_level_at[i]]))
-        return v[clauses.above_at[k]] if past and clauses.above_at[k] >= 0 else amount
-    if clauses.straight[k]:
-        x0, x1 = v[clauses.point_level_at[i]], v[clauses.point_level_at[i + 1]]
-        share = min(max((level - x0) / (x1 - x0), 0.0), 1.0)
-        amount += share * (v[clauses.point_amount_at[i + 1]] - amount)
+    if i < clause.first_point:
+        return v[clause.below_at]
+    amount = v[points[i].amount_at]
+    start = v[points[i].level_at]
+    if i + 1 == clause.end_point:
+        return v[clause.above_at] if clause.above_at >= 0 and meets(level, MORE_THAN, start) else amount
+    if clause.straight:
+        share = min(max((level - start) / (v[points[i + 1].level_at] - start), 0.0), 1.0)
+        amount += share * (v[points[i + 1].amount_at] - amount)
     return amount
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -30,10 +31,17 @@ def package_stamp() -> str:
 
 
 class _Stamped:
-    """Mixin of a cache locator: the stamp covers the package, not one file."""
+    """Mixin of a cache locator: a folder for each state of the package, so that stale entries are not even read.
+
+    (Numba unpickles an index before it looks at its stamp, and fails if a class of the old package is gone.)
+    """
 
     def get_source_stamp(self) -> str:
         return package_stamp()
+
+    def get_cache_path(self) -> str:
+        above: str = super().get_cache_path()  # type: ignore[misc]
+        return str(Path(above, f"kernels-{package_stamp()[:16]}"))
 
 
 class ProvidedFolder(_Stamped, caching.UserProvidedCacheLocator):  # type: ignore[misc]
@@ -46,6 +54,14 @@ class InTree(_Stamped, caching.InTreeCacheLocator):  # type: ignore[misc]
 
 class UserWide(_Stamped, caching.UserWideCacheLocator):  # type: ignore[misc]
     """The user's cache folder, where the installation is read-only."""
+
+
+@functools.cache
+def _forget_old_kernels() -> None:
+    """Remove machine code of earlier states of the package from its own folder."""
+    for folder in (Path(__file__).parent / "__pycache__").glob("kernels-*"):
+        if folder.name != f"kernels-{package_stamp()[:16]}":
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -73,6 +89,7 @@ def kernel(function: Function) -> Function:
     Function
         The compiled function; its plain Python is at ``.py_func``.
     """
+    _forget_old_kernels()
     with _our_locators():
         try:
             return cast(Function, njit(nogil=True, cache=True, error_model="numpy")(function))

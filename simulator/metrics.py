@@ -15,25 +15,17 @@ agree wherever the investor pays in first and is paid last, and only the multipl
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NotRequired, TypedDict, TypeVar, cast
+from typing import NotRequired, TypedDict
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from simulator.compiled import kernel
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def _kernel(function: _Function) -> _Function:
-    """Compile ``function`` without the interpreter lock, keeping its type; division by zero is IEEE."""
-    return cast(_Function, njit(nogil=True, cache=True, error_model="numpy")(function))
-
 
 # What `irr` says about the rate it returns.
 FOUND = 0
@@ -62,7 +54,7 @@ _LARGEST_LOG = math.log(1e150)
 # --------------------------------------------------------------------------------------------------
 
 
-@_kernel
+@kernel
 def multiple(flows: Floats) -> float:
     """Money received for each unit of money paid in.
 
@@ -92,7 +84,7 @@ def multiple(flows: Floats) -> float:
     return math.nan
 
 
-@_kernel
+@kernel
 def is_loss(multiple_of_capital: float) -> bool:
     """Whether a multiple means a loss: below 1 by more than 1e-9.
 
@@ -101,7 +93,7 @@ def is_loss(multiple_of_capital: float) -> bool:
     return multiple_of_capital < 1.0 - LOSS_TOLERANCE
 
 
-@_kernel
+@kernel
 def npv(flows: Floats, rate_per_year: float, periods_per_year: float) -> float:
     """Net present value at time 0 of a flow vector.
 
@@ -129,7 +121,7 @@ def npv(flows: Floats, rate_per_year: float, periods_per_year: float) -> float:
     return value
 
 
-@_kernel
+@kernel
 def peak_funding_need(flows: Floats) -> float:
     """Largest amount by which payments in have ever run ahead of receipts.
 
@@ -147,7 +139,7 @@ def peak_funding_need(flows: Floats) -> float:
     return peak
 
 
-@_kernel
+@kernel
 def payback(flows: Floats, periods_per_year: float) -> float:
     """Time by which the money paid in has come back for good.
 
@@ -200,7 +192,7 @@ def payback(flows: Floats, periods_per_year: float) -> float:
 # a straight line that Halley's step from x = 0 is nearly there.
 
 
-@_kernel
+@kernel
 def _one_change(c: Floats, split: int, x: float, lo: float, hi: float) -> float:
     """Root x in [lo, hi] where the flows from ``split`` on balance those of the other sign before.
 
@@ -264,7 +256,7 @@ def _one_change(c: Floats, split: int, x: float, lo: float, hi: float) -> float:
     return x
 
 
-@_kernel
+@kernel
 def _sides(c: Floats, x: float) -> tuple[float, float, float, float]:
     """log(positive / negative), its first two derivatives, and the relative present value, at x.
 
@@ -307,7 +299,7 @@ def _sides(c: Floats, x: float) -> tuple[float, float, float, float]:
     return math.log(p0 / q0), slope if forward else -slope, bend, (p0 - q0) / (p0 + q0)
 
 
-@_kernel
+@kernel
 def _bracketed(c: Floats, lo: float, hi: float, sign: float, x: float) -> float:
     """Root x in [lo, hi] of Σ c_t exp(t x), whose sign is ``−sign`` at lo and ``sign`` at hi.
 
@@ -345,7 +337,7 @@ def _bracketed(c: Floats, lo: float, hi: float, sign: float, x: float) -> float:
     return x
 
 
-@_kernel
+@kernel
 def _outer_bounds(c: Floats) -> tuple[float, float]:
     """Bounds on x that hold every root of Σ c_t exp(t x) (first and last coefficients not zero).
 
@@ -367,7 +359,7 @@ def _outer_bounds(c: Floats) -> tuple[float, float]:
     return lo, hi
 
 
-@_kernel
+@kernel
 def _isolate(c: Floats) -> Floats:
     """Every distinct real root x of Σ c_t exp(t x), in ascending order.
 
@@ -464,7 +456,7 @@ def _isolate(c: Floats) -> Floats:
     return points[:kept]
 
 
-@_kernel
+@kernel
 def _bound_on_roots(c: Floats, end: float) -> int:
     """Bound on the number of roots with 0 < v < 1, or with v > 1 if ``end`` < 0; −1 where unsure.
 
@@ -514,7 +506,7 @@ def _bound_on_roots(c: Floats, end: float) -> int:
     return single_changes if single_changes < n else -1
 
 
-@_kernel
+@kernel
 def _many_changes(c: Floats, ratio: float, x: float, periods_per_year: float) -> tuple[float, int]:
     """Rate and code where the flows change sign more than once (``c`` trimmed of zeros at its ends)."""
     above = _bound_on_roots(c, 1.0)
@@ -558,19 +550,19 @@ def _many_changes(c: Floats, ratio: float, x: float, periods_per_year: float) ->
     return best, SEVERAL_ROOTS if roots.size > 1 else FOUND
 
 
-@_kernel
+@kernel
 def _safe_scale(largest: float) -> float:
     """Factor that brings flows of this largest size into range; up, so that the smallest survive."""
     return 1e280 / largest if largest > 1.0 else 1e280
 
 
-@_kernel
+@kernel
 def _annual(x: float, periods_per_year: float) -> float:
     """Annual effective rate of the discount exponent x of one period, at most 1e150."""
     return math.expm1(min(-x * periods_per_year, _LARGEST_LOG)) + 0.0
 
 
-@_kernel
+@kernel
 def _irr(flows: Floats, periods_per_year: float) -> tuple[float, int]:
     """`irr`, save that it gives up where a sum would overflow or lose digits at the bottom."""
     n = flows.size
@@ -656,7 +648,7 @@ def _irr(flows: Floats, periods_per_year: float) -> tuple[float, int]:
     return _annual(x, periods_per_year), FOUND
 
 
-@_kernel
+@kernel
 def irr(flows: Floats, periods_per_year: float) -> tuple[float, int]:
     """Internal rate of return of a flow vector, as an annual effective rate.
 
@@ -719,7 +711,7 @@ def irr(flows: Floats, periods_per_year: float) -> tuple[float, int]:
     return rate, code
 
 
-@_kernel
+@kernel
 def irr_batch(flows: Floats, periods_per_year: float) -> tuple[Floats, Integers]:
     """Internal rate of return of each row of ``flows``.
 
@@ -742,7 +734,7 @@ def irr_batch(flows: Floats, periods_per_year: float) -> tuple[Floats, Integers]
     return rates, codes
 
 
-@_kernel
+@kernel
 def all_rates(flows: Floats, periods_per_year: float) -> Floats:
     """Every annual rate above −100% at which a flow vector balances, in ascending order.
 

@@ -11,7 +11,7 @@ Axes: ``o`` outcome, ``b`` block (people of one cohort referred in one period, o
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,41 +37,49 @@ _SLOTS = 1024  # Philox blocks reserved for a person's chain, so that adding a m
 _WORD = 2.0**-32
 
 
-class OutcomeTable(NamedTuple):
-    """What is true of each outcome; ``*_at`` are columns of the value row, -1 where there is none. Shapes [O]."""
+OUTCOME = np.dtype(
+    [
+        ("kind", np.int64),
+        ("better", np.float64),  # +1 more is better, -1 fewer
+        ("chain", np.int64),  # people of one chain share random words
+        ("slot", np.int64),  # place within the chain
+        ("parent", np.int64),  # outcome that a milestone follows, -1 referral
+        ("instead", np.int64),  # outcome that excludes this one, -1 none
+        ("level_at", np.int64),  # level without the service, or the chance of a milestone
+        ("first_at", np.int64),  # first milestones: chance without the service, -1 as with it
+        ("effect_at", np.int64),
+        ("effect_is_units", np.int64),
+        ("dispersion_at", np.int64),
+        ("after_at", np.int64),  # months after referral, or after the milestone before
+        ("missing_at", np.int64),
+        ("mistaken_at", np.int64),
+        ("arm_people_at", np.int64),
+        ("arm_is_ratio", np.int64),
+        ("arm_share_at", np.int64),
+        ("arm_bias_at", np.int64),
+    ]
+)
+"""An outcome; ``*_at`` are columns of the value row, -1 where there is none, in all row types."""
 
-    kind: Ints
-    better: Floats  # +1 more is better, -1 fewer
-    chain: Ints  # people of one chain share random words
-    slot: Ints  # place within the chain
-    parent: Ints  # outcome that a milestone follows, -1 referral
-    instead: Ints  # outcome that excludes this one, -1 none
-    level_at: Ints  # level without the service, or the chance of a milestone
-    first_at: Ints  # first milestones: chance without the service, -1 as with it
-    effect_at: Ints
-    effect_is_units: Ints
-    dispersion_at: Ints
-    after_at: Ints  # months after referral, or after the milestone before
-    missing_at: Ints
-    mistaken_at: Ints
-    arm_people_at: Ints
-    arm_is_ratio: Ints
-    arm_share_at: Ints
-    arm_bias_at: Ints
-
-
-class CohortTable(NamedTuple):
-    """Cohorts ([C]), and the blocks ([B]) of people that they consist of. Periods count from 1."""
-
-    people_at: Ints
-    referrals_at: Ints
-    claim: Ints  # last period in which an outcome counts
-    first_block: Ints  # [C + 1]
-    cohort: Ints  # [B]
-    first: Ints  # [B] first period of referral of the block
-    last: Ints  # [B] last period of referral
-    part: Ints  # [B] position of the block within its cohort
-    parts: Ints  # [B] number of blocks of its cohort
+COHORT = np.dtype(
+    [
+        ("people_at", np.int64),
+        ("referrals_at", np.int64),
+        ("claim", np.int64),  # last period in which an outcome counts
+        ("first_block", np.int64),
+        ("end_block", np.int64),
+    ]
+)
+BLOCK = np.dtype(
+    [
+        ("cohort", np.int64),
+        ("first", np.int64),  # first period of referral, from 1
+        ("last", np.int64),  # last period of referral
+        ("part", np.int64),  # position within its cohort
+        ("parts", np.int64),  # number of blocks of its cohort
+    ]
+)
+"""People of one cohort referred in one period, or the whole cohort."""
 
 
 class OutcomeKeys(NamedTuple):
@@ -85,16 +93,16 @@ class OutcomeKeys(NamedTuple):
     policy: Keys  # [1]
 
 
+TRUE, WITHOUT, VERIFIED = 0, 1, 2
+
+
 class Outcomes(NamedTuple):
-    """One draw's outcomes; filled in place."""
+    """One draw's outcomes; filled in place. With a leading axis of draws, those of many."""
 
     people: Ints  # [B] people referred
     when: Ints  # [O, B] period in which an outcome of the block is known
-    true: Floats  # [O, B] with the service
-    without: Floats  # [O, B] the same people, same uniforms, without it
-    verified: Floats  # [O, B] accepted by the evaluator and in time to count
-    arm_total: Floats  # [O, C] outcomes in the comparison arm
-    arm_people: Floats  # [O, C] effective size of the comparison arm
+    counts: Floats  # [O, B, 3] true with the service; the same people without it; verified and in time to count
+    arms: Floats  # [O, C, 2] outcomes in the comparison arm, and its effective size
 
 
 class Chances(NamedTuple):
@@ -106,19 +114,7 @@ class Chances(NamedTuple):
     survival: Floats  # [O, K] chance of having come so far, with the service
 
 
-def new_outcomes(outcomes: int, blocks: int, cohorts: int) -> Outcomes:
-    """Allocate one draw's outcomes."""
-    return Outcomes(
-        np.zeros(blocks, np.int64),
-        np.zeros((outcomes, blocks), np.int64),
-        np.zeros((outcomes, blocks)),
-        np.zeros((outcomes, blocks)),
-        np.zeros((outcomes, blocks)),
-        np.zeros((outcomes, cohorts)),
-        np.zeros((outcomes, cohorts)),
-    )
-
-
+@kernel
 def new_chances(outcomes: int) -> Chances:
     """Allocate the table of chances of one draw."""
     shape = (outcomes, NODES)
@@ -126,15 +122,16 @@ def new_chances(outcomes: int) -> Chances:
 
 
 @kernel
-def refer_people(v: Floats, cohorts: CohortTable, people: Ints) -> None:
+def refer_people(v: Floats, cohorts: Any, blocks: Any, people: Ints) -> None:
     """Fill `people` [B]: planned people x turnout, rounded half up, referred evenly over the window in whole people.
 
     By the end of the j-th of P periods, floor(n j / P) of n people have been referred.
     """
-    for c in range(cohorts.people_at.size):
-        n = math.floor(v[cohorts.people_at[c]] * v[cohorts.referrals_at[c]] + 0.5)
-        for b in range(cohorts.first_block[c], cohorts.first_block[c + 1]):
-            parts, j = cohorts.parts[b], cohorts.part[b]
+    for c in range(cohorts.size):
+        cohort = cohorts[c]
+        n = math.floor(v[cohort.people_at] * v[cohort.referrals_at] + 0.5)
+        for b in range(cohort.first_block, cohort.end_block):
+            parts, j = blocks[b].parts, blocks[b].part
             people[b] = (n * (j + 1)) // parts - (n * j) // parts
 
 
@@ -145,16 +142,16 @@ def lag_periods(months: float, months_a_step: float) -> int:
 
 
 @kernel
-def date_outcomes(v: Floats, table: OutcomeTable, cohorts: CohortTable, step: float, when: Ints) -> None:
+def date_outcomes(v: Floats, table: Any, blocks: Any, step: float, when: Ints) -> None:
     """Fill `when` [O, B]: the period in which an outcome of the last referred of a block is known."""
-    months = np.zeros(table.kind.size)
-    for o in range(table.kind.size):
-        months[o] = v[table.after_at[o]]
-        if table.parent[o] >= 0:
-            months[o] += months[table.parent[o]]
+    months = np.zeros(table.size)
+    for o in range(table.size):
+        months[o] = v[table[o].after_at]
+        if table[o].parent >= 0:
+            months[o] += months[table[o].parent]
         lag = lag_periods(months[o], step)
-        for b in range(cohorts.cohort.size):
-            when[o, b] = cohorts.last[b] + lag
+        for b in range(blocks.size):
+            when[o, b] = blocks[b].last + lag
 
 
 @kernel
@@ -163,10 +160,10 @@ def _clip(p: float) -> float:
 
 
 @kernel
-def _served_level(v: Floats, table: OutcomeTable, o: int) -> float:
-    level = v[table.level_at[o]]
-    effect = v[table.effect_at[o]]
-    return max(0.0, level + effect if table.effect_is_units[o] else level * (1.0 + effect))
+def _served_level(v: Floats, row: Any) -> float:
+    level = v[row.level_at]
+    effect = v[row.effect_at]
+    return max(0.0, level + effect if row.effect_is_units else level * (1.0 + effect))
 
 
 @kernel
@@ -204,7 +201,7 @@ def _node_chances(chance: float, sigma: float, eligible: Floats, out: Floats) ->
 
 
 @kernel
-def fill_chances(v: Floats, table: OutcomeTable, frailty_at: int, chances: Chances) -> int:
+def fill_chances(v: Floats, table: Any, frailty_at: int, chances: Chances) -> int:
     """Fill the chances by node; return the number of nodes (1 without frailty).
 
     The latent correlation rho of a logistic random intercept gives sigma^2 = rho / (1 - rho) pi^2 / 3 (Snijders and
@@ -216,51 +213,50 @@ def fill_chances(v: Floats, table: OutcomeTable, frailty_at: int, chances: Chanc
     for k in range(NODES):
         chances.weight[k] = GAUSS_HERMITE_WEIGHTS[k] if nodes > 1 else (1.0 if k == 0 else 0.0)
     eligible = np.empty(NODES)
-    for o in range(table.kind.size):
-        if table.kind[o] == EVENTS:
+    for o in range(table.size):
+        if table[o].kind == EVENTS:
             continue
         eligible[:] = chances.weight
-        if table.kind[o] == YES_OR_NO:
-            _node_chances(_clip(v[table.level_at[o]]), sigma, eligible, chances.unserved[o])
-            _node_chances(_clip(_served_level(v, table, o)), sigma, eligible, chances.served[o])
+        if table[o].kind == YES_OR_NO:
+            _node_chances(_clip(v[table[o].level_at]), sigma, eligible, chances.unserved[o])
+            _node_chances(_clip(_served_level(v, table[o])), sigma, eligible, chances.served[o])
             continue
-        if table.parent[o] >= 0:
-            eligible[:] = chances.survival[table.parent[o]]
-        if table.instead[o] >= 0:
-            eligible *= 1.0 - chances.served[table.instead[o]]
-        _node_chances(v[table.level_at[o]], sigma, eligible, chances.served[o])
+        if table[o].parent >= 0:
+            eligible[:] = chances.survival[table[o].parent]
+        if table[o].instead >= 0:
+            eligible *= 1.0 - chances.served[table[o].instead]
+        _node_chances(v[table[o].level_at], sigma, eligible, chances.served[o])
         chances.survival[o] = eligible * chances.served[o]
-        if table.first_at[o] >= 0:
+        if table[o].first_at >= 0:
             eligible[:] = chances.weight
-            if table.instead[o] >= 0:
-                eligible *= 1.0 - chances.unserved[table.instead[o]]
-            _node_chances(v[table.first_at[o]], sigma, eligible, chances.unserved[o])
+            if table[o].instead >= 0:
+                eligible *= 1.0 - chances.unserved[table[o].instead]
+            _node_chances(v[table[o].first_at], sigma, eligible, chances.unserved[o])
         else:
             chances.unserved[o] = chances.served[o]
     return nodes
 
 
 @kernel
-def fill_arms(
-    v: Floats, table: OutcomeTable, cohorts: CohortTable, keys: OutcomeKeys, draw: int, out: Outcomes
-) -> None:
+def fill_arms(v: Floats, table: Any, cohorts: Any, keys: OutcomeKeys, draw: int, out: Outcomes) -> None:
     """Fill the comparison arms: effective size, and outcomes among them at the biased counterfactual level."""
-    for o in range(table.kind.size):
-        if table.arm_people_at[o] < 0:
+    for o in range(table.size):
+        row = table[o]
+        if row.arm_people_at < 0:
             continue
-        level = v[table.level_at[o]] * (1.0 + v[table.arm_bias_at[o]])
-        for c in range(cohorts.people_at.size):
+        level = v[row.level_at] * (1.0 + v[row.arm_bias_at])
+        for c in range(cohorts.size):
             people = 0
-            for b in range(cohorts.first_block[c], cohorts.first_block[c + 1]):
+            for b in range(cohorts[c].first_block, cohorts[c].end_block):
                 people += out.people[b]
-            size = v[table.arm_people_at[o]] * (people if table.arm_is_ratio[o] else 1.0)
-            effective = math.floor(size * v[table.arm_share_at[o]] + 0.5)
+            size = v[row.arm_people_at] * (people if row.arm_is_ratio else 1.0)
+            effective = math.floor(size * v[row.arm_share_at] + 0.5)
             u = uniform(keys.arm[o, c], draw, 0)
-            out.arm_people[o, c] = effective
-            if table.kind[o] == EVENTS:
-                out.arm_total[o, c] = _events(u, effective, level, v, table.dispersion_at[o])
+            out.arms[o, c, 1] = effective
+            if row.kind == EVENTS:
+                out.arms[o, c, 0] = _events(u, effective, level, v, row.dispersion_at)
             else:
-                out.arm_total[o, c] = binomial_quantile(u, effective, _clip(level))
+                out.arms[o, c, 0] = binomial_quantile(u, effective, _clip(level))
 
 
 @kernel
@@ -274,17 +270,17 @@ def _events(u: float, people: float, level: float, v: Floats, dispersion_at: int
 
 @kernel
 def _accept(
-    v: Floats, table: OutcomeTable, keys: OutcomeKeys, draw: int, o: int, c: int, part: int, true: float, pool: float
+    v: Floats, row: Any, key: int, draw: int, part: int, true: float, pool: float
 ) -> float:
     """Verified outcomes of a block: true ones with evidence, and mistaken ones among the rest of the pool."""
-    missing, mistaken = v[table.missing_at[o]], v[table.mistaken_at[o]]
+    missing, mistaken = v[row.missing_at], v[row.mistaken_at]
     accepted = true
     if missing > 0.0:
-        u = uniform(keys.evidence[o, c], draw, 2 * part)
+        u = uniform(key, draw, 2 * part)
         accepted = float(binomial_quantile(u, int(true), 1.0 - missing))
     if mistaken > 0.0:
-        u = uniform(keys.evidence[o, c], draw, 2 * part + 1)
-        if table.kind[o] == EVENTS:
+        u = uniform(key, draw, 2 * part + 1)
+        if row.kind == EVENTS:
             accepted += poisson_quantile(u, pool * mistaken)
         else:
             accepted += binomial_quantile(u, int(pool - true), mistaken)
@@ -294,8 +290,9 @@ def _accept(
 @kernel
 def draw_totals(
     v: Floats,
-    table: OutcomeTable,
-    cohorts: CohortTable,
+    table: Any,
+    cohorts: Any,
+    blocks: Any,
     keys: OutcomeKeys,
     draw: int,
     chances: Chances,
@@ -303,32 +300,33 @@ def draw_totals(
     out: Outcomes,
 ) -> None:
     """Fill the outcomes of one draw by totals: one uniform for each outcome, block and node of frailty."""
-    size = table.kind.size
+    size = table.size
     with_k = np.zeros((size, NODES))
     without_k = np.zeros((size, NODES))
     heads = np.zeros(NODES, np.int64)
-    for b in range(cohorts.cohort.size):
-        c, part = cohorts.cohort[b], cohorts.part[b]
-        _split_by_node(out.people[b], chances.weight, nodes, keys.person[c], draw, part, heads)
+    for b in range(blocks.size):
+        c, part, people = blocks[b].cohort, blocks[b].part, out.people[b]
+        _split_by_node(people, chances.weight, nodes, keys.person[c], draw, part, heads)
         for o in range(size):
+            row = table[o]
             true = 0.0
             without = 0.0
             pool = 0.0
-            if table.kind[o] == EVENTS:
+            if row.kind == EVENTS:
                 u = uniform(keys.luck[o, c], draw, part * 16)
-                pool = float(out.people[b])
-                true = _events(u, pool, _served_level(v, table, o), v, table.dispersion_at[o])
-                without = _events(u, pool, v[table.level_at[o]], v, table.dispersion_at[o])
+                pool = float(people)
+                true = _events(u, pool, _served_level(v, row), v, row.dispersion_at)
+                without = _events(u, pool, v[row.level_at], v, row.dispersion_at)
             else:
                 for k in range(nodes):
                     served = float(heads[k])
                     unserved = served
-                    if table.parent[o] >= 0:
-                        served = with_k[table.parent[o], k]
-                        unserved = without_k[table.parent[o], k]
-                    if table.instead[o] >= 0:
-                        served -= with_k[table.instead[o], k]
-                        unserved -= without_k[table.instead[o], k]
+                    if row.parent >= 0:
+                        served = with_k[row.parent, k]
+                        unserved = without_k[row.parent, k]
+                    if row.instead >= 0:
+                        served -= with_k[row.instead, k]
+                        unserved -= without_k[row.instead, k]
                     u = uniform(keys.luck[o, c], draw, part * 16 + k)
                     p, q = chances.served[o, k], chances.unserved[o, k]
                     with_k[o, k] = binomial_quantile(u, int(served), p)
@@ -339,11 +337,12 @@ def draw_totals(
                     true += with_k[o, k]
                     without += without_k[o, k]
                     pool += served
-            out.true[o, b] = true
-            out.without[o, b] = without
-            out.verified[o, b] = 0.0
-            if out.when[o, b] <= cohorts.claim[c]:
-                out.verified[o, b] = _accept(v, table, keys, draw, o, c, part, true, pool)
+            out.counts[o, b, TRUE] = true
+            out.counts[o, b, WITHOUT] = without
+            accepted = 0.0
+            if out.when[o, b] <= cohorts[c].claim:
+                accepted = _accept(v, row, keys.evidence[o, c], draw, part, true, pool)
+            out.counts[o, b, VERIFIED] = accepted
 
 
 @kernel
@@ -363,8 +362,9 @@ def _split_by_node(
 @kernel
 def draw_people(
     v: Floats,
-    table: OutcomeTable,
-    cohorts: CohortTable,
+    table: Any,
+    cohorts: Any,
+    blocks: Any,
     keys: OutcomeKeys,
     draw: int,
     chances: Chances,
@@ -377,83 +377,65 @@ def draw_people(
     People stand in order of referral, cohort by cohort. A person's milestones use two 32-bit words each (luck and
     evidence), two milestones a Philox block; events use a 53-bit uniform.
     """
-    size = table.kind.size
-    out.true[:] = 0.0
-    out.without[:] = 0.0
-    out.verified[:] = 0.0
-    has = np.zeros(size, np.bool_)
-    would = np.zeros(size, np.bool_)
+    out.counts[:] = 0.0
+    counts = out.counts
+    has = np.zeros(table.size, np.bool_)
+    would = np.zeros(table.size, np.bool_)
     cumulative = np.cumsum(chances.weight)
     row = 0
-    for c in range(cohorts.people_at.size):
-        person = 0
-        for b in range(cohorts.first_block[c], cohorts.first_block[c + 1]):
-            for _ in range(out.people[b]):
-                k = 0
-                if nodes > 1:
-                    u = uniform(keys.person[c], draw, person)
-                    while k < NODES - 1 and u > cumulative[k]:
-                        k += 1
-                block = -1
-                chain = -1
-                w0, w1, w2, w3 = np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0)
-                for o in range(size):
-                    records[row, o] = 0
-                    if table.kind[o] == EVENTS:
-                        _person_events(v, table, cohorts, keys, draw, o, b, person, out, records, row)
-                        continue
-                    able = table.parent[o] < 0 or has[table.parent[o]]
-                    able_without = table.parent[o] < 0 or would[table.parent[o]]
-                    if table.instead[o] >= 0:
-                        able = able and not has[table.instead[o]]
-                        able_without = able_without and not would[table.instead[o]]
-                    if not (able or able_without):
-                        has[o] = False
-                        would[o] = False
-                        continue
-                    if table.chain[o] != chain or table.slot[o] // 2 != block:
-                        chain, block = table.chain[o], table.slot[o] // 2
-                        w0, w1, w2, w3 = philox(keys.chain[chain, c], draw, person * _SLOTS + block)
-                    odd = table.slot[o] % 2 == 1
-                    u = (float(w2 if odd else w0) + 0.5) * _WORD
-                    has[o] = able and u < chances.served[o, k]
-                    would[o] = able_without and u < chances.unserved[o, k]
-                    out.without[o, b] += would[o]
-                    out.true[o, b] += has[o]
-                    if able and out.when[o, b] <= cohorts.claim[c]:
-                        e = (float(w3 if odd else w1) + 0.5) * _WORD
-                        if (has[o] and e >= v[table.missing_at[o]]) or (
-                            not has[o] and e < v[table.mistaken_at[o]]
-                        ):
-                            records[row, o] = 1
-                            out.verified[o, b] += 1.0
-                person += 1
-                row += 1
-
-
-@kernel
-def _person_events(
-    v: Floats,
-    table: OutcomeTable,
-    cohorts: CohortTable,
-    keys: OutcomeKeys,
-    draw: int,
-    o: int,
-    b: int,
-    person: int,
-    out: Outcomes,
-    records: NDArray[np.int32],
-    row: int,
-) -> None:
-    c = cohorts.cohort[b]
-    u = uniform(keys.chain[table.chain[o], c], draw, person * _SLOTS)
-    true = _events(u, 1.0, _served_level(v, table, o), v, table.dispersion_at[o])
-    out.true[o, b] += true
-    out.without[o, b] += _events(u, 1.0, v[table.level_at[o]], v, table.dispersion_at[o])
-    if out.when[o, b] <= cohorts.claim[c]:
-        accepted = _accept(v, table, keys, draw, o, c, person, true, 1.0)
-        records[row, o] = int(accepted)
-        out.verified[o, b] += accepted
+    person = 0
+    for b in range(blocks.size):
+        c = blocks[b].cohort
+        claim = cohorts[c].claim
+        if blocks[b].part == 0:
+            person = 0
+        for _ in range(out.people[b]):
+            k = 0
+            if nodes > 1:
+                u = uniform(keys.person[c], draw, person)
+                while k < NODES - 1 and u > cumulative[k]:
+                    k += 1
+            pair = -1
+            chain = -1
+            w0, w1, w2, w3 = philox(0, 0, 0)
+            for o in range(table.size):
+                outcome = table[o]
+                records[row, o] = 0
+                if outcome.kind == EVENTS:
+                    u = uniform(keys.chain[outcome.chain, c], draw, person * _SLOTS)
+                    true = _events(u, 1.0, _served_level(v, outcome), v, outcome.dispersion_at)
+                    counts[o, b, TRUE] += true
+                    counts[o, b, WITHOUT] += _events(u, 1.0, v[outcome.level_at], v, outcome.dispersion_at)
+                    if out.when[o, b] <= claim:
+                        accepted = _accept(v, outcome, keys.evidence[o, c], draw, person, true, 1.0)
+                        records[row, o] = int(accepted)
+                        counts[o, b, VERIFIED] += accepted
+                    continue
+                able = outcome.parent < 0 or has[outcome.parent]
+                able_without = outcome.parent < 0 or would[outcome.parent]
+                if outcome.instead >= 0:
+                    able = able and not has[outcome.instead]
+                    able_without = able_without and not would[outcome.instead]
+                has[o] = False
+                would[o] = False
+                if not (able or able_without):
+                    continue
+                if outcome.chain != chain or outcome.slot // 2 != pair:
+                    chain, pair = outcome.chain, outcome.slot // 2
+                    w0, w1, w2, w3 = philox(keys.chain[chain, c], draw, person * _SLOTS + pair)
+                odd = outcome.slot % 2 == 1
+                u = (float(w2 if odd else w0) + 0.5) * _WORD
+                has[o] = able and u < chances.served[o, k]
+                would[o] = able_without and u < chances.unserved[o, k]
+                counts[o, b, WITHOUT] += would[o]
+                counts[o, b, TRUE] += has[o]
+                if able and out.when[o, b] <= claim:
+                    e = (float(w3 if odd else w1) + 0.5) * _WORD
+                    if e >= v[outcome.missing_at] if has[o] else e < v[outcome.mistaken_at]:
+                        records[row, o] = 1
+                        counts[o, b, VERIFIED] += 1.0
+            person += 1
+            row += 1
 
 
 @kernel

@@ -14,7 +14,6 @@ import numpy as np
 from simulator import clauses as c
 from simulator import outcomes as o
 from simulator import waterfall as w
-from simulator.clauses import ClauseTable, MeasureTable
 from simulator.deal import (
     Clause,
     Deal,
@@ -34,11 +33,11 @@ from simulator.deal import (
     service_periods,
 )
 from simulator.ledger import Calendar, Terms
-from simulator.outcomes import CohortTable, OutcomeTable
 from simulator.quantity import Quantity
-from simulator.waterfall import CostTable, FinanceTerms
+from simulator.waterfall import FinanceTerms
 
 Path = tuple[str | int, ...]
+_NEVER = 1_000_000_000  # a period after every horizon
 
 
 @dataclass(frozen=True)
@@ -70,9 +69,10 @@ class Plan:
     structure_names: tuple[str, ...]
     clause_names: dict[str, tuple[str, ...]]
     years: tuple[str, ...]
-    outcomes: OutcomeTable
-    cohorts: CohortTable
-    measures: MeasureTable
+    outcomes: np.ndarray
+    cohorts: np.ndarray
+    blocks: np.ndarray
+    measures: np.ndarray
     calendar: Calendar
     structures: dict[str, Terms]
     per_person_cap: dict[str, int]
@@ -125,6 +125,7 @@ def compile_plan(deal: Deal) -> Plan:
     measures = _Measures(deal, at, names)
     terms = {name: _terms(deal, at, measures, name) for name in deal.structures}
     cohort_names = tuple(deal.cohorts)
+    cohorts, blocks = _cohort_tables(deal, at)
     years = sorted({deal.time.financial_year(t) for t in range(deal.time.periods + 1)})
     chains = [name for name in deal.outcomes]
     return Plan(
@@ -140,8 +141,9 @@ def compile_plan(deal: Deal) -> Plan:
         clause_names={name: tuple(each.pays) for name, each in deal.structures.items()},
         years=tuple(years),
         outcomes=_outcome_table(deal, at, names, chains),
-        cohorts=_cohort_table(deal, at),
-        measures=measures.table(),
+        cohorts=cohorts,
+        blocks=blocks,
+        measures=_rows(c.MEASURE, measures.rows),
         calendar=_calendar(deal, at, years),
         structures=terms,
         per_person_cap={name: at("structures", name, "at_most", "per_person") for name in deal.structures},
@@ -154,17 +156,23 @@ def compile_plan(deal: Deal) -> Plan:
     )
 
 
-def _outcome_table(deal: Deal, at: _Columns, names: list[str], chains: list[str]) -> OutcomeTable:
+def _rows(kind: np.dtype, rows: list[dict[str, Any]]) -> np.ndarray:
+    """Make table rows; a field that a row leaves out is -1."""
+    table = np.zeros(len(rows), kind)
+    for i, row in enumerate(rows):
+        for name in kind.names or ():
+            table[name][i] = row.get(name, -1)
+    return table
+
+
+def _outcome_table(deal: Deal, at: _Columns, names: list[str], chains: list[str]) -> np.ndarray:
     rows: list[dict[str, float]] = []
     for chain, (name, outcome) in enumerate(deal.outcomes.items()):
         if outcome.steps:
             rows += _milestone_rows(at, names, chain, name, outcome)
         else:
             rows.append(_single_row(at, chain, name, outcome))
-    fields = OutcomeTable._fields
-    table = {field: _ints([row.get(field, -1) for row in rows]) for field in fields if field != "better"}
-    table["better"] = np.array([row["better"] for row in rows], dtype=np.float64)
-    return OutcomeTable(**table)
+    return _rows(o.OUTCOME, rows)
 
 
 def _sign(outcome: Outcome) -> float:
@@ -218,26 +226,26 @@ def _milestone_rows(
     return rows
 
 
-def _cohort_table(deal: Deal, at: _Columns) -> CohortTable:
+def _cohort_tables(deal: Deal, at: _Columns) -> tuple[np.ndarray, np.ndarray]:
     time = deal.time
-    first_block, cohort, first, last, part, parts, claim = [0], [], [], [], [], [], []
-    for index, each in enumerate(deal.cohorts.values()):
+    cohorts: list[dict[str, Any]] = []
+    blocks: list[dict[str, Any]] = []
+    for index, (name, each) in enumerate(deal.cohorts.items()):
         begins, ends = time.period(each.referred.first), time.period(each.referred.last)
-        claim.append(time.periods + 1_000_000 if each.last_claim is None else time.period(each.last_claim))
-        periods = list(range(begins, ends + 1))
-        blocks = [(t, t) for t in periods] if by_referral_period(deal, each) else [(begins, ends)]
-        for position, (low, high) in enumerate(blocks):
-            cohort.append(index)
-            first.append(low)
-            last.append(high)
-            part.append(position)
-            parts.append(len(blocks))
-        first_block.append(len(cohort))
-    return CohortTable(
-        _ints([at("cohorts", name, "people") for name in deal.cohorts]),
-        _ints([at("cohorts", name, "referrals") for name in deal.cohorts]),
-        *(_ints(each) for each in (claim, first_block, cohort, first, last, part, parts)),
-    )
+        periods = range(begins, ends + 1)
+        windows = [(t, t) for t in periods] if by_referral_period(deal, each) else [(begins, ends)]
+        cohorts.append(
+            {
+                "people_at": at("cohorts", name, "people"),
+                "referrals_at": at("cohorts", name, "referrals"),
+                "claim": _NEVER if each.last_claim is None else time.period(each.last_claim),
+                "first_block": len(blocks),
+                "end_block": len(blocks) + len(windows),
+            }
+        )
+        for part, (first, last) in enumerate(windows):
+            blocks.append({"cohort": index, "first": first, "last": last, "part": part, "parts": len(windows)})
+    return _rows(o.COHORT, cohorts), _rows(o.BLOCK, blocks)
 
 
 class _Measures:
@@ -246,29 +254,27 @@ class _Measures:
     def __init__(self, deal: Deal, at: _Columns, outcomes: list[str]) -> None:
         self.deal, self.at, self.outcomes = deal, at, outcomes
         self.names: list[str] = []
-        self.rows: list[tuple[int, int, float, int, int]] = []
+        self.rows: list[dict[str, Any]] = []
         for name in [*deal.measures, *outcomes]:
             self._add(name, name, measure_of(deal, name))
 
     def _add(self, label: str, source: str, measure: Measure) -> int:
         kinds = {"count": c.COUNT, "share": c.SHARE}
         units = c.DIFFERENCE_UNITS if measure.as_ == "units" else c.DIFFERENCE_SHARE
-        outcome = self.deal.outcomes.get(measure.outcome)
         against, level_at = c.ARM, -1
         if measure.against == "baseline":
             against, level_at = c.LEVEL, self.at("outcomes", measure.outcome, "baseline")
         elif measure.against is not None and measure.against != "comparison_arm":
             against, level_at = c.LEVEL, self.at("measures", source, "against")
-        del outcome
         self.names.append(label)
         self.rows.append(
-            (
-                kinds.get(measure.kind, units),
-                self.outcomes.index(measure.outcome),
-                -1.0 if measure.kind == "reduction" else 1.0,
-                against,
-                level_at,
-            )
+            {
+                "kind": kinds.get(measure.kind, units),
+                "outcome": self.outcomes.index(measure.outcome),
+                "sign": -1.0 if measure.kind == "reduction" else 1.0,
+                "against": against,
+                "level_at": level_at,
+            }
         )
         return len(self.rows) - 1
 
@@ -287,12 +293,6 @@ class _Measures:
             return self.index(hidden)
         return self._add(hidden, name, measure.model_copy(update={"as_": "units"}))
 
-    def table(self) -> MeasureTable:
-        kind, outcome, sign, against, level_at = zip(*self.rows, strict=True)
-        return MeasureTable(
-            _ints(list(kind)), _ints(list(outcome)), np.array(sign), _ints(list(against)), _ints(list(level_at))
-        )
-
 
 _SCOPES = {
     "each participant": c.EACH_PARTICIPANT,
@@ -309,20 +309,23 @@ def _terms(deal: Deal, at: _Columns, measures: _Measures, name: str) -> Terms:
     structure = deal.structures[name]
     path: Path = ("structures", name)
     costs = _cost_rows(at, structure, path)
+    clauses, conditions, points = _clause_tables(structure, at, measures, (*path, "pays"))
     return Terms(
-        clauses=_clause_table(structure, at, measures, (*path, "pays")),
-        costs=CostTable(*(_ints([row[i] for row in costs]) for i in range(3))),
+        clauses=clauses,
+        conditions=conditions,
+        points=points,
+        costs=_rows(w.COST, costs),
         finance=_finance(at, structure, (*path, "finance")),
         year_cap_at=at(*path, "at_most", "year"),
         carried_forward=int(structure.at_most.over_the_year == "carried forward"),
         contract_cap_at=at(*path, "at_most", "contract"),
         paid_after_at=at(*path, "paid_after"),
-        per_head=int(any(row[1] == w.PER_PERSON for row in costs)),
+        per_head=int(any(row["form"] == w.PER_PERSON for row in costs)),
     )
 
 
-def _cost_rows(at: _Columns, structure: Structure, path: Path) -> list[tuple[int, int, int]]:
-    rows = []
+def _cost_rows(at: _Columns, structure: Structure, path: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
     for key in ("costs", "payer_costs"):
         costs = getattr(structure, key)
         for kind in ("set_up", "delivery", "management", "evaluation"):
@@ -330,7 +333,7 @@ def _cost_rows(at: _Columns, structure: Structure, path: Path) -> list[tuple[int
             if cost is None:
                 continue
             party = w.PAYER if key == "payer_costs" else w.PROVIDER if kind == "delivery" else w.OTHERS
-            rows.append((at(*path, key, kind), _COST_FORMS[cost.form], party))
+            rows.append({"amount_at": at(*path, key, kind), "form": _COST_FORMS[cost.form], "party": party})
     return rows
 
 
@@ -348,39 +351,34 @@ def _finance(at: _Columns, structure: Structure, path: Path) -> FinanceTerms:
     )
 
 
-def _clause_table(structure: Structure, at: _Columns, measures: _Measures, path: Path) -> ClauseTable:
+def _clause_tables(
+    structure: Structure, at: _Columns, measures: _Measures, path: Path
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     order = list(structure.pays)
-    rows: list[dict[str, int]] = []
-    conditions: list[tuple[int, int, int]] = []
-    points: list[tuple[int, int]] = []
-    first_condition, first_point = [0], [0]
+    rows: list[dict[str, Any]] = []
+    conditions: list[dict[str, Any]] = []
+    points: list[dict[str, Any]] = []
     for name, clause in structure.pays.items():
         here = (*path, name)
+        row = _clause_row(at, measures, here, clause, order)
+        row |= {"first_condition": len(conditions), "first_point": len(points)}
         for measure, bound in clause.when.items():
-            conditions.append((measures.index(measure), _SENSES[bound.form], at(*here, "when", measure)))
-        first_condition.append(len(conditions))
+            conditions.append(
+                {
+                    "measure": measures.index(measure),
+                    "sense": _SENSES[bound.form],
+                    "bound_at": at(*here, "when", measure),
+                }
+            )
         table = clause.amount.table
         for i in range(len(table.points) if table else 0):
             point = (*here, "amount", "table", "points", i)
-            points.append((at(*point, 0), at(*point, 1)))
-        first_point.append(len(points))
-        rows.append(_clause_row(at, measures, here, clause, order))
-    columns = {key: _ints([row[key] for row in rows]) for key in (rows[0] if rows else {})}
-    measure_, sense, value_at = zip(*conditions, strict=True) if conditions else ((), (), ())
-    level_at, amount_at = zip(*points, strict=True) if points else ((), ())
-    return ClauseTable(
-        **columns,
-        first_condition=_ints(first_condition),
-        condition_measure=_ints(list(measure_)),
-        condition_sense=_ints(list(sense)),
-        condition_at=_ints(list(value_at)),
-        first_point=_ints(first_point),
-        point_level_at=_ints(list(level_at)),
-        point_amount_at=_ints(list(amount_at)),
-    )
+            points.append({"level_at": at(*point, 0), "amount_at": at(*point, 1)})
+        rows.append(row | {"end_condition": len(conditions), "end_point": len(points)})
+    return _rows(c.CLAUSE, rows), _rows(c.CONDITION, conditions), _rows(c.POINT, points)
 
 
-def _clause_row(at: _Columns, measures: _Measures, here: Path, clause: Clause, order: list[str]) -> dict[str, int]:
+def _clause_row(at: _Columns, measures: _Measures, here: Path, clause: Clause, order: list[str]) -> dict[str, Any]:
     amount = clause.amount
     gate = amount.times or next(iter(clause.when), None) or amount.by
     counted = -1 if gate is None else measures.counted(gate)
@@ -397,7 +395,7 @@ def _clause_row(at: _Columns, measures: _Measures, here: Path, clause: Clause, o
         "straight": int(amount.table is not None and amount.table.between == "straight line"),
         "cap_at": at(*here, "at_most", "payments"),
         "outcome_cap_at": at(*here, "at_most", "outcomes"),
-        "outcome": -1 if counted < 0 else measures.rows[counted][1],
+        "outcome": -1 if counted < 0 else measures.rows[counted]["outcome"],
         "counted": counted,
     }
 

@@ -1118,7 +1118,7 @@ def _cdfs(quantity: Quantity, x: Floats, *, left: bool = False) -> Floats:
         return np.asarray(quantity.value < x if left else quantity.value <= x, dtype=np.float64)
     if quantity.kind == "mixture":
         total: Any = sum(weight * _cdfs(part, x, left=left) for weight, part in quantity.args)
-        return np.minimum(np.asarray(total), 1.0)
+        return np.asarray(np.minimum(total, 1.0))
     if quantity.kind == "empirical":
         values = np.asarray(_values(quantity))
         return np.asarray(np.searchsorted(values, x, side="left" if left else "right") / values.size)
@@ -1180,7 +1180,8 @@ def _mixture_quantile(quantity: Quantity, u: Floats) -> Floats:
     tails = 10.0 ** np.array([-300.0, -100, -50, -30, -20, -16, -14, -12, -10, -8, -7, -6, -5, -4, -3])
     inner = np.linspace(0.002, 0.998, 499)
     grid = np.concatenate(([5e-324], tails, inner, 1 - tails[-1:4:-1], [1 - 2.0**-53]))
-    nodes = np.unique(np.concatenate([_quantile(part, grid) for _, part in quantity.args]))
+    points = [_quantile(part, grid) for _, part in quantity.args]
+    nodes = np.unique(np.concatenate([*points, np.array(sorted(_atoms(quantity)))]))
     heights = np.maximum.accumulate(_cdfs(quantity, nodes))
     above = np.minimum(np.searchsorted(heights, flat, side="left"), nodes.size - 1)
     low, high = nodes[np.maximum(above - 1, 0)], nodes[above]
@@ -1192,11 +1193,6 @@ def _mixture_quantile(quantity: Quantity, u: Floats) -> Floats:
         enough = _cdfs(quantity, middle) >= flat
         high = np.where(open_ & enough, middle, high)
         low = np.where(open_ & ~enough, middle, low)
-    atoms = np.array(sorted(_atoms(quantity)))
-    if atoms.size:
-        upto, below = _cdfs(quantity, atoms), _cdfs(quantity, atoms, left=True)
-        at = np.minimum(np.searchsorted(upto, flat, side="left"), atoms.size - 1)
-        high = np.where((below[at] < flat) & (flat <= upto[at]), atoms[at], high)
     return high.reshape(u.shape)
 
 

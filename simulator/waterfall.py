@@ -7,7 +7,7 @@ zero: what the vehicle cannot pay, the provider advances, and is repaid first.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,18 +15,13 @@ from numpy.typing import NDArray
 from simulator.compiled import kernel
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 START, A_YEAR, PER_PERSON, END = 0, 1, 2, 3
 OTHERS, PROVIDER, PAYER = 0, 1, 2
 
 
-class CostTable(NamedTuple):
-    """Costs of one structure: column of the value row, form, and who is paid (or, for PAYER, who bears it). [J]."""
-
-    amount_at: Ints
-    form: Ints
-    party: Ints
+COST = np.dtype([("amount_at", np.int64), ("form", np.int64), ("party", np.int64)])
+"""A cost: column of the value row, form, and who is paid (or, for PAYER, who bears it)."""
 
 
 class FinanceTerms(NamedTuple):
@@ -43,7 +38,7 @@ class FinanceTerms(NamedTuple):
 @kernel
 def cost_in_period(
     v: Floats,
-    costs: CostTable,
+    costs: Any,
     party: int,
     t: int,
     first: int,
@@ -59,15 +54,16 @@ def cost_in_period(
     total = 0.0
     final = min(last, stop)
     ending = last if stop >= last else stop + 1
-    for j in range(costs.amount_at.size):
-        if costs.party[j] != party:
+    for j in range(costs.size):
+        cost = costs[j]
+        if cost.party != party:
             continue
-        amount = v[costs.amount_at[j]]
-        if (costs.form[j] == START and t == 1) or (costs.form[j] == END and t == ending):
+        amount = v[cost.amount_at]
+        if (cost.form == START and t == 1) or (cost.form == END and t == ending):
             total += amount
-        elif costs.form[j] == A_YEAR and first <= t <= final:
+        elif cost.form == A_YEAR and first <= t <= final:
             total += amount / a_year
-        elif costs.form[j] == PER_PERSON and t <= stop:
+        elif cost.form == PER_PERSON and t <= stop:
             total += amount * referred
     return total
 

@@ -36,6 +36,7 @@ MAX_BYTES = 5_000_000
 MAX_VALUES = 100_000
 MAX_DEPTH = 60
 MAX_DIGITS = 300
+MAX_KEY = 1000  # the longest name that YAML takes without a question mark, roughly
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE = "tag:yaml.org,2002:"
@@ -428,9 +429,7 @@ class _Reader:
             bracket = "{" if opened.kind == "map" else "["
             message += f"; see the {bracket} opened at line {opened.mark[0]}, column {opened.mark[1]}"
             if _balance(_between(lines, opened.mark, (line, column))) > 0:
-                message += (
-                    ", where a text in parentheses with quotes or brackets in it must stand whole in ' '"
-                )
+                message += "; parentheses that hold quotes, brackets or ': ' must stand whole in ' '"
         elif source[column - 1 : column] == ":":
             message += "; a text that holds ': ' must stand in quotes"
         elif source[column - 1 : column] and source[column - 1] in "@`%&*!|>'\"{}[],":
@@ -687,9 +686,8 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 def join_path(parts: Iterable[Part]) -> str:
     """Write a path: names joined by dots, quoted where they must be.
 
-    A name that holds a dot, ``=``, ``:`` or a double quote, that is empty or made of digits only, or that
-    starts or ends with a space stands in double quotes, with each double quote in it doubled. List positions
-    are integers.
+    A name that holds a dot, ``=``, ``:`` or a double quote, that is empty, or that starts or ends with a
+    space stands in double quotes, with each double quote in it doubled. List positions are integers.
 
     Examples
     --------
@@ -700,13 +698,13 @@ def join_path(parts: Iterable[Part]) -> str:
 
 
 def _quoted_name(name: str) -> str:
-    if not name or name != name.strip() or re.search(r'[.=:"]', name) or re.fullmatch(r"[0-9]+", name):
+    if not name or name != name.strip() or re.search(r'[.=:"]', name):
         return '"' + name.replace('"', '""') + '"'
     return name
 
 
-def split_path(text: str) -> tuple[Part, ...]:
-    """Read a path back to its parts; the inverse of `join_path`.
+def split_path(text: str) -> tuple[str, ...]:
+    """Read a path back to its parts; the inverse of `join_path`, except that positions come back as texts.
 
     Parameters
     ----------
@@ -716,7 +714,7 @@ def split_path(text: str) -> tuple[Part, ...]:
     Returns
     -------
     tuple
-        Names as texts; digits outside quotes as integers (list positions).
+        Names and list positions, all as texts: which of the two ``0`` is depends on the data.
 
     Raises
     ------
@@ -725,7 +723,7 @@ def split_path(text: str) -> tuple[Part, ...]:
     """
     if not text.strip():
         raise ValueError("the path is empty; a path is names joined by dots")
-    parts: list[Part] = []
+    parts: list[str] = []
     at = 0
     piece = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*|([^".=:]*))(\.|$)', re.DOTALL)
     while True:
@@ -739,7 +737,7 @@ def split_path(text: str) -> tuple[Part, ...]:
         if quoted is not None:
             parts.append(quoted.replace('""', '"'))
         elif bare is not None:
-            parts.append(int(bare) if re.fullmatch(r"[0-9]{1,9}", bare) else bare)
+            parts.append(bare)
         at = found.end()
         if not end:
             return tuple(parts)
@@ -751,7 +749,7 @@ def _path_fault(text: str, at: int) -> str:
     return f"the path '{text}' has a name that holds '=', ':' or a quote; such a name stands in double quotes"
 
 
-def split_set(text: str) -> tuple[tuple[Part, ...], str]:
+def split_set(text: str) -> tuple[tuple[str, ...], str]:
     """Split ``PATH=VALUE`` at the first ``=`` outside double quotes.
 
     Returns
@@ -805,7 +803,13 @@ def _lines(data: Any) -> Iterator[str]:
     """Yield the lines of a collection that is not empty."""
     pairs = data.items() if isinstance(data, dict) else (("-", item) for item in data)
     for key, value in pairs:
-        lead = _key_text(key) if isinstance(data, dict) else "-"
+        lead = "-"
+        if isinstance(data, dict):
+            name = _key_text(key)
+            lead = f"{name}:"
+            if len(name) > MAX_KEY:
+                yield f"? {name}"
+                lead = ":"
         if isinstance(value, dict | list | tuple) and value:
             inner = _lines(value)
             if lead == "-":
@@ -823,10 +827,7 @@ def _lines(data: Any) -> Iterator[str]:
 def _key_text(key: object) -> str:
     if not isinstance(key, str):
         raise ValueError(f"{key!r} cannot be a name; a name must be a text")
-    text = _scalar_text(key)
-    if key == "<<":
-        text = "'<<'"
-    return f"{text}:" if len(text) < 1000 else f"? {text}\n:"
+    return "'<<'" if key == "<<" else _scalar_text(key)
 
 
 def _is_block(text: str) -> bool:

@@ -1,0 +1,44 @@
+"""A Monte Carlo simulator of social impact bonds.
+
+The public names are loaded when they are first used, so that `sib --help` stays instant.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from simulator.dealfile import load, loads
+    from simulator.explain import explain
+    from simulator.result import Result
+    from simulator.run import simulate
+    from simulator.settle import settle
+    from simulator.yamlfile import DealError
+
+__all__ = ["DealError", "Result", "__version__", "explain", "load", "loads", "settle", "simulate"]
+
+_HOMES = {
+    "DealError": "simulator.yamlfile",
+    "Result": "simulator.result",
+    "explain": "simulator.explain",
+    "load": "simulator.dealfile",
+    "loads": "simulator.dealfile",
+    "settle": "simulator.settle",
+    "simulate": "simulator.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module."""
+    import importlib
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'simulator' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return list(__all__)

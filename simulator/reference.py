@@ -1,0 +1,1120 @@
+"""The readable twin: one draw of one payment structure, played in plain Python from the deal itself.
+
+It reads the description of a deal, the value of every number in this draw and what happened to the people,
+and writes a ledger: every movement of money with its date and the reason for its amount. It is slow and meant
+to be read; the fast kernels are compared with it draw by draw, so it shares no code with them.
+
+Within a period: costs fall; clauses are settled; payments arrive; what is not needed goes to the investors;
+capital is called for the periods ahead; and if that is not enough, referrals may stop.
+
+Conventions: money is nominal and in the deal's currency, a flow at ``t`` stands at the end of period ``t`` (0
+is the start), present values are at the start, the rate of return is annual and effective, and the multiple
+is what investors were paid over the capital that was called (gross: a call and a repayment on one day do not
+cancel).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from simulator.deal import (
+    Clause,
+    Costs,
+    Deal,
+    Finance,
+    Table,
+    Worded,
+    measure_of,
+    outcome_of,
+    service_periods,
+)
+
+__all__ = ["Block", "Entry", "Happened", "Ledger", "Test", "play"]
+
+Path = tuple[str | int, ...]
+Key = tuple[str, str | None]
+"""A clause, and the cohort that it is settled for (None: all of them together)."""
+
+VEHICLE = "vehicle"
+INVESTORS = "investors"
+PROVIDER = "service provider"
+OTHERS = "others"
+SERVICE = "service"
+PAYERS = "outcome payers"
+OWN_COSTS = "payers' own costs"
+_ROLES = {VEHICLE, INVESTORS, PROVIDER, OTHERS, SERVICE, PAYERS, OWN_COSTS}
+_ROUNDING = 1e-9
+_KINDS_OF_COST = ("set_up", "delivery", "management", "evaluation")
+
+
+# ---------------------------------------------------------------------------------------------------------
+# What goes in and what comes out
+# ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Block:
+    """People of one cohort who were referred in periods `first` to `last`.
+
+    Parameters
+    ----------
+    cohort
+        Name of the cohort.
+    first, last
+        First and last period of referral.
+    people
+        How many were referred.
+    when
+        For each outcome the period in which it is known.
+    verified
+        Outcomes with accepted evidence, in number (0 where they came after the last claim).
+    true, without
+        The true number of outcomes with and without the service.
+    persons
+        For each person the verified outcomes as (outcome, period of achievement, number), in any order;
+        needed for a cap per person.
+    """
+
+    cohort: str
+    first: int
+    last: int
+    people: int
+    when: Mapping[str, int]
+    verified: Mapping[str, float]
+    true: Mapping[str, float]
+    without: Mapping[str, float]
+    persons: Sequence[Sequence[tuple[str, int, float]]] | None = None
+
+
+@dataclass(frozen=True)
+class Happened:
+    """What happened in one draw, or in the world.
+
+    Parameters
+    ----------
+    blocks
+        The people who were referred, and their outcomes.
+    arms
+        For (outcome, cohort) the comparison arm: total of the outcome, and effective number of people.
+    stop
+        Last period of service if the deal was ended early; None if it was not.
+    published
+        Values of measures that are taken as they are, by (measure, cohort); cohort None is all that ran.
+    """
+
+    blocks: Sequence[Block]
+    arms: Mapping[tuple[str, str], tuple[float, float]]
+    stop: int | None = None
+    published: Mapping[tuple[str, str | None], float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One movement of money, or one clause that fell due and paid nothing (amount 0).
+
+    `account` is the vehicle's wherever the vehicle is a party, otherwise that of whoever pays;
+    `account_after` is what stands on it afterwards. `limited_by` names the last cap that cut the amount:
+    per person, outcomes, clause, contract or year.
+    """
+
+    period: int
+    date: str
+    clause: str | None
+    payer: str | None
+    from_: str
+    to: str
+    amount: float
+    account: str
+    account_after: float
+    limited_by: str | None
+    reason: str
+    cohort: str | None = None
+
+
+@dataclass(frozen=True)
+class Test:
+    """One condition of a clause as it was evaluated; `value` is None where the measure is not known."""
+
+    __test__ = False  # no test of ours: pytest shall not collect it
+
+    clause: str
+    cohort: str | None
+    measure: str
+    value: float | None
+    bound: str
+    met: bool
+
+
+@dataclass
+class Ledger:
+    """What one structure did in one draw.
+
+    Flows are lists over t = 0..T, positive for money received, except `payments` and `payer_costs`, which are
+    what the outcome payers spend. `others` and `service` receive the vehicle's costs; `vehicle` is the cash
+    in hand after period t. `drawn`, `repaid` and `lost` are investors' capital.
+    """
+
+    entries: list[Entry]
+    tests: list[Test]
+    payments: list[float]
+    payer_costs: list[float]
+    investor: list[float]
+    provider: list[float]
+    others: list[float]
+    service: list[float]
+    vehicle: list[float]
+    paid: dict[Key, float]
+    uncapped: dict[Key, float]
+    met: dict[Key, bool]
+    not_yet_due: list[tuple[str, str | None, str]]
+    additional: dict[str, float]
+    """True outcomes with the service less without it, positive when good, of the people who count."""
+    metrics: dict[str, Any]
+    contract_cap: float | None = None
+    commitment: float | None = None
+    drawn: float = 0.0
+    repaid: float = 0.0
+    lost: float = 0.0
+
+    def check(self) -> None:
+        """Check the books.
+
+        Raises
+        ------
+        AssertionError
+            If cash is below zero, the flows of all parties do not sum to zero, payments exceed the contract
+            cap, more capital was called than committed, or capital repaid and lost is not the capital drawn.
+        """
+        gross = sum(abs(entry.amount) for entry in self.entries)
+        slack = _ROUNDING * max(1.0, gross)
+        before = 0.0
+        for period, cash in enumerate(self.vehicle):
+            _insist(cash >= -slack, f"period {period}: the vehicle's cash is {cash:,.2f}, below zero")
+            received = (
+                self.investor[period] + self.provider[period] + self.others[period] + self.service[period]
+            )
+            rest = received + (cash - before) - self.payments[period]
+            _insist(
+                abs(rest) <= slack,
+                f"period {period}: the flows of all parties sum to {rest:,.6f}, not to zero",
+            )
+            before = cash
+        total = sum(self.payments)
+        booked = sum(entry.amount for entry in self.entries if entry.clause is not None)
+        _insist(abs(total - booked) <= slack, f"payments are {total:,.2f}, but the entries {booked:,.2f}")
+        if self.contract_cap is not None:
+            cap = self.contract_cap
+            _insist(total <= cap + slack, f"payments of {total:,.2f} exceed the contract cap of {cap:,.2f}")
+        if self.commitment is not None:
+            most = self.commitment
+            _insist(
+                self.drawn <= most + slack, f"{self.drawn:,.2f} was called of a commitment of {most:,.2f}"
+            )
+        rest = self.repaid + self.lost - self.drawn
+        _insist(abs(rest) <= slack, f"capital repaid and lost is {rest:,.2f} off the capital drawn")
+
+
+def _insist(condition: bool, message: str) -> None:
+    if not condition:
+        raise AssertionError(message)
+
+
+def play(
+    deal: Deal,
+    structure: str,
+    values: Mapping[Path, float],
+    expected: Mapping[Path, float],
+    happened: Happened,
+) -> Ledger:
+    """Play one draw of one structure and write its ledger.
+
+    Parameters
+    ----------
+    deal
+        The resolved deal.
+    structure
+        Name of the payment structure.
+    values, expected
+        The value in this draw and the mean of every number, by its path as `simulator.deal.leaves` yields it.
+        Plans (capital calls, reserves) are made with `expected`; everything else goes by `values`.
+    happened
+        Who was referred, what became of them, and whether the deal was ended early.
+
+    Returns
+    -------
+    Ledger
+        Movements of money with their reasons, flows by party, and metrics.
+    """
+    return _Play(deal, structure, values, expected, happened).run()
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Small rules
+# ---------------------------------------------------------------------------------------------------------
+
+
+def _slack(bound: float) -> float:
+    """Rounding that is read in the reader's favour, so that a result exactly on a bound meets it."""
+    return _ROUNDING * max(1.0, abs(bound))
+
+
+_BOUNDS: dict[str, tuple[Callable[[float, float], bool], str]] = {
+    # the words of the bound: when a value meets it, and how to say that it does not
+    "at least": (lambda value, bound: value >= bound - _slack(bound), "is below"),
+    "at most": (lambda value, bound: value <= bound + _slack(bound), "is above"),
+    "more than": (lambda value, bound: value > bound + _slack(bound), "is not more than"),
+    "less than": (lambda value, bound: value < bound - _slack(bound), "is not less than"),
+}
+
+
+def _whole_periods(months: float, step: int) -> int:
+    """Steps that hold so many months; a part of a step counts as a whole one."""
+    return math.ceil(months / step - _ROUNDING)
+
+
+def _spread(people: int, parts: int) -> list[int]:
+    """Spread whole people evenly over parts: floor(people x j / parts) of them by the end of part j."""
+    return [people * (part + 1) // parts - people * part // parts for part in range(parts)]
+
+
+def _plain(number: float) -> str:
+    """Write a number for people: 18,000 or 24.1 or 0.0625."""
+    text = f"{number:,.2f}" if abs(number) >= 1 else f"{number:.6f}"
+    text = text.rstrip("0").rstrip(".")
+    return "0" if text in {"-0", ""} else text
+
+
+def _percent(share: float) -> str:
+    return f"{_plain(round(100 * share, 6))}%"
+
+
+@dataclass(frozen=True)
+class _Owed:
+    """What a clause owes before the caps of the structure, and why."""
+
+    quantity: float
+    gross: float
+    amount: float
+    reason: str
+    limited_by: str | None = None
+
+
+def _nothing(why: str) -> _Owed:
+    return _Owed(0.0, 0.0, 0.0, f"0.00 because: {why}")
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The play
+# ---------------------------------------------------------------------------------------------------------
+
+
+class _Play:
+    """One draw of one structure, from the first period to the last."""
+
+    def __init__(
+        self,
+        deal: Deal,
+        structure: str,
+        values: Mapping[Path, float],
+        expected: Mapping[Path, float],
+        happened: Happened,
+    ) -> None:
+        self.deal, self.time, self.T = deal, deal.time, deal.time.periods
+        self.terms, self.here = deal.structures[structure], ("structures", structure)
+        self.values, self.expected, self.happened = values, expected, happened
+        self.first, self.last = service_periods(deal)
+        self.never = self.T + 1
+        self.stop = self.never if happened.stop is None else happened.stop
+        self.blocks = {name: [b for b in happened.blocks if b.cohort == name] for name in deal.cohorts}
+        self.planned_referrals = self._planned_referrals()
+
+        self.finance = self.terms.finance if isinstance(self.terms.finance, Finance) else None
+        self.purse = VEHICLE if self.finance else PROVIDER
+        self.commitment, self.ahead, self.called_at_start = 0.0, 1, False
+        if self.finance:
+            self.commitment = self._value("finance", "commitment")
+            if isinstance(self.finance.called, Worded):
+                called = self._value("finance", "called")
+                self.ahead = max(1, _whole_periods(called, self.time.months))
+            else:
+                self.called_at_start = True
+        self.lag = _whole_periods(self._value("paid_after"), self.time.months)
+        self.payers = self._payer_shares()
+
+        # the books
+        self.entries: list[Entry] = []
+        self.tests: list[Test] = []
+        self.balance: defaultdict[str, float] = defaultdict(float)
+        self.flow: defaultdict[str, list[float]] = defaultdict(lambda: [0.0] * (self.T + 1))
+        self.vehicle = [0.0] * (self.T + 1)
+        self.payments = [0.0] * (self.T + 1)
+        self.arrears = 0.0
+        self.called = self.distributed = 0.0
+
+        # the outcomes contract so far
+        self.settled: set[Key] = set()
+        self.paid: dict[Key, float] = {}
+        self.uncapped: dict[Key, float] = {}
+        self.met: dict[Key, bool] = {}
+        for name, clause in self.terms.pays.items():
+            for cohort in (None, *deal.cohorts) if clause.for_ == "each cohort" else (None,):
+                self.paid[name, cohort], self.uncapped[name, cohort] = 0.0, 0.0
+                self.met[name, cohort] = False
+        self.outcomes_counted: defaultdict[str, float] = defaultdict(float)
+        self.paid_by_clause: defaultdict[str, float] = defaultdict(float)
+        self.paid_in_year: defaultdict[str, float] = defaultdict(float)
+        self.carried_forward: defaultdict[str, float] = defaultdict(float)
+        self.to_pay: defaultdict[int, list[tuple[Key, float, str | None, str]]] = defaultdict(list)
+        self.late = 0
+        self.after_cap_per_person = self._money_after_cap_per_person()
+
+    def run(self) -> Ledger:
+        """Play all periods and sum up."""
+        self._call_capital(0)
+        for t in range(1, self.T + 1):
+            self._bear_costs(t)
+            self._settle_clauses(t)
+            self._receive_payments(t)
+            if self.finance:
+                self._distribute(t)
+                if t < self.T:
+                    self._call_capital(t)
+                    self._stop_referrals_if_money_is_out(t)
+            self.vehicle[t] = self.balance[VEHICLE]
+        return self._ledger()
+
+    def _value(self, *path: str | int) -> float:
+        """Value in this draw of a number of the structure."""
+        return self.values[*self.here, *path]
+
+    def _payer_shares(self) -> dict[str, float]:
+        """Share of each payer, by the name under which it stands in the books."""
+        shares = {name: self._value("payers", name) for name in self.terms.payers or {}}
+        if not shares:
+            return {PAYERS: 1.0}
+        return {
+            f"{name} (payer)" if name in _ROLES - {PAYERS} else name: each for name, each in shares.items()
+        }
+
+    # -- People and outcomes --------------------------------------------------------------------------------
+
+    def _counts(self, block: Block) -> bool:
+        """Whether people count: those whose referrals were cut short by a stop do not."""
+        return block.last <= self.stop
+
+    def _counted(self, cohort: str) -> list[Block]:
+        return [block for block in self.blocks[cohort] if self._counts(block)]
+
+    def _people(self, cohort: str) -> int:
+        return sum(block.people for block in self._counted(cohort))
+
+    def _verified(self, outcome: str, cohort: str) -> float:
+        return sum(block.verified.get(outcome, 0.0) for block in self._counted(cohort))
+
+    def _cohorts_that_ran(self) -> list[str]:
+        return [cohort for cohort in self.blocks if self._people(cohort) > 0]
+
+    def _measure(self, name: str, cohort: str | None) -> float | None:
+        """Value of a measure for one cohort, or pooled over the cohorts that ran; None if it is not known."""
+        if (name, cohort) in self.happened.published:
+            return self.happened.published[name, cohort]
+        measure, outcome = measure_of(self.deal, name), measure_of(self.deal, name).outcome
+        ran = [each for each in self._cohorts_that_ran() if cohort in {None, each}]
+        people = sum(self._people(each) for each in ran)
+        ours = sum(self._verified(outcome, each) for each in ran)
+        if measure.kind == "count":
+            return ours
+        if people == 0:
+            return None
+        if measure.kind == "share":
+            return ours / people
+        base = 0.0  # what the same people would have had at the level that they are compared with
+        for each in ran:
+            level = self._level_without(name, each)
+            if level is None:
+                return None
+            base += self._people(each) * level
+        better_by = ours - base if measure.kind == "increase" else base - ours
+        if measure.as_ == "units":
+            return better_by
+        return better_by / base if base > 0 else None
+
+    def _level_without(self, measure_name: str, cohort: str) -> float | None:
+        """Level a person with which a cohort is compared; None if the comparison arm has nobody."""
+        measure = measure_of(self.deal, measure_name)
+        if measure.against == "baseline":
+            return self.values["outcomes", measure.outcome, "baseline"]
+        if measure.against == "comparison_arm":
+            total, people = self.happened.arms.get((measure.outcome, cohort), (0.0, 0.0))
+            return total / people if people > 0 else None
+        return self.values["measures", measure_name, "against"]
+
+    def _show(self, measure: str, value: float) -> str:
+        """Write the value of a measure: shares as a percentage."""
+        what = measure_of(self.deal, measure)
+        is_share = what.kind == "share" or (what.kind in {"reduction", "increase"} and what.as_ == "share")
+        return _percent(value) if is_share else _plain(value)
+
+    # -- When a clause is due -------------------------------------------------------------------------------
+
+    def _cohort_is_known(self, clause: Clause, cohort: str) -> int | None:
+        """Period in which all that a clause reads of a cohort is known; None if the cohort did not run."""
+        if self._people(cohort) == 0:
+            return None
+        last_claim = self.deal.cohorts[cohort].last_claim
+        claim = math.inf if last_claim is None else self.time.period(last_claim)
+        read = [*clause.when, clause.amount.times, clause.amount.by]
+        outcomes = {measure_of(self.deal, name).outcome for name in read if name is not None}
+        if not outcomes:
+            return max(block.last for block in self._counted(cohort))
+        return max(  # nothing that comes after the last claim is waited for
+            int(min(block.when[outcome], max(claim, block.last)))
+            for block in self._counted(cohort)
+            for outcome in outcomes
+        )
+
+    def _all_are_known(self, clause: Clause) -> int | None:
+        """Period in which the last cohort is known, or known not to have run; None if nobody ran at all."""
+        if not self._cohorts_that_ran():
+            return None
+        known = []
+        for cohort, blocks in self.blocks.items():
+            due = self._cohort_is_known(clause, cohort)
+            if due is not None:
+                known.append(due)
+            elif blocks and blocks[-1].last > self.stop:
+                known.append(self.stop)
+        return max(known)
+
+    # -- What a clause owes ---------------------------------------------------------------------------------
+
+    def _settle_clauses(self, t: int) -> None:
+        """Settle what falls due in a period: clauses in the file's order, cohorts in the file's order."""
+        paid_before = sum(self.paid.values())
+        new_year = t > 1 and self.time.financial_year(t) != self.time.financial_year(t - 1)
+        for name, clause in self.terms.pays.items():
+            if new_year and self.carried_forward[name] > 0:
+                amount, self.carried_forward[name] = self.carried_forward[name], 0.0
+                year = self.time.financial_year(t - 1)
+                reason = f"{_plain(amount)} carried forward from {year}"
+                self._pay(t, (name, None), _Owed(0.0, 0.0, amount, reason))
+            if clause.for_ == "each participant":
+                self._settle_participants(t, name, clause)
+            elif clause.for_ == "the contract":
+                self._settle_fee(t, name, clause)
+            elif clause.for_ == "each cohort":
+                for cohort in self.blocks:
+                    self._settle_group(t, name, clause, cohort, self._cohort_is_known(clause, cohort))
+            else:
+                self._settle_group(t, name, clause, None, self._all_are_known(clause))
+        if t + self.lag > self.T and sum(self.paid.values()) > paid_before:
+            self.late += 1
+
+    def _settle_participants(self, t: int, name: str, clause: Clause) -> None:
+        """Price x verified outcomes of the people whose outcome is known in this period."""
+        outcome, price = str(clause.amount.times), self._value("pays", name, "amount", "price")
+        quantity = gross = amount = 0.0
+        fell_due = False
+        for position, block in enumerate(self.happened.blocks):
+            if self._counts(block) and block.when[outcome] == t and block.people > 0:
+                fell_due = True
+                quantity += block.verified.get(outcome, 0.0)
+                gross += block.verified.get(outcome, 0.0) * price
+                amount += self.after_cap_per_person[position, name]
+        if not fell_due:
+            return None
+        self.settled.add((name, None))
+        if not quantity > 0:
+            return self._pay(t, (name, None), _nothing(f"no {outcome} was verified"))
+        self.met[name, None] = True
+        reason, limited_by = f"{_plain(quantity)} {outcome} x {_plain(price)}", None
+        if amount < gross - _slack(gross):
+            limited_by = "per person"
+            reason += f"; limited by the cap per person of {_plain(self._value('at_most', 'per_person'))}"
+        return self._pay(t, (name, None), _Owed(quantity, gross, amount, reason, limited_by))
+
+    def _money_after_cap_per_person(self) -> dict[tuple[int, str], float]:
+        """What each block earns under each clause for participants, after the cap per person.
+
+        A person's outcomes take what is left of the cap by date of achievement, then in the order of clauses.
+        """
+        clauses = [
+            (name, str(clause.amount.times), self._value("pays", name, "amount", "price"))
+            for name, clause in self.terms.pays.items()
+            if clause.for_ == "each participant"
+        ]
+        money: dict[tuple[int, str], float] = {}
+        for position, block in enumerate(self.happened.blocks):
+            if self.terms.at_most.per_person is None:
+                for name, outcome, price in clauses:
+                    money[position, name] = block.verified.get(outcome, 0.0) * price
+                continue
+            self._check_persons(block, {outcome for _, outcome, _ in clauses})
+            for name, _, _ in clauses:
+                money[position, name] = 0.0
+            for person in block.persons or ():
+                earned = [
+                    (achieved, order, name, number * price)
+                    for order, (name, outcome, price) in enumerate(clauses)
+                    for what, achieved, number in person
+                    if what == outcome
+                ]
+                left = self._value("at_most", "per_person")
+                for _, _, name, amount in sorted(earned):
+                    taken = min(amount, left)
+                    left -= taken
+                    money[position, name] += taken
+        return money
+
+    @staticmethod
+    def _check_persons(block: Block, outcomes: set[str]) -> None:
+        who = f"{block.cohort!r}, periods {block.first} to {block.last}"
+        for outcome in outcomes:
+            verified = block.verified.get(outcome, 0.0)
+            if block.persons is None and verified > 0:
+                raise ValueError(f"a cap per person needs the persons of {who}")
+            number = sum(n for person in block.persons or () for what, _, n in person if what == outcome)
+            if abs(number - verified) > _slack(verified):
+                raise ValueError(f"{who}: the persons have {number:g} {outcome}, verified are {verified:g}")
+
+    def _settle_fee(self, t: int, name: str, clause: Clause) -> None:
+        """Pay a fee: its share of this period of service."""
+        fee, length = self._value("pays", name, "amount", "lump_sum"), self.last - self.first + 1
+        served = max(min(self.stop, self.last) - self.first + 1, 0)
+        end = self.last if self.stop >= self.last else self.stop + 1
+        due, amount = t == end, fee * served / length
+        words = f"the fee of {_plain(fee)}"
+        if served < length:
+            words += f" for {served} of {length} periods of service"
+        if clause.due == "at the start":
+            due, amount, words = t == 1, fee, f"the fee of {_plain(fee)} at the start"
+        elif clause.due == "evenly":
+            due, amount = self.first <= t <= min(self.last, self.stop), fee / length
+            words = f"the fee of {_plain(fee)} in {length} parts, one a period of service"
+        if not due:
+            return
+        self.settled.add((name, None))
+        if amount > 0:
+            self.met[name, None] = True
+        self._pay(
+            t, (name, None), _Owed(0.0, amount, amount, words if amount > 0 else f"0.00 because: {words}")
+        )
+
+    def _settle_group(self, t: int, name: str, clause: Clause, cohort: str | None, due: int | None) -> None:
+        """Settle a clause for one cohort, or for all that ran, once, when the last result is known."""
+        key: Key = (name, cohort)
+        if due is None or due > t or key in self.settled:
+            return None
+        self.settled.add(key)
+        for other in clause.unless:
+            if any(met for (clause_name, _), met in self.met.items() if clause_name == other):
+                return self._pay(t, key, _nothing(f"{other!r} was met, so this falls away"))
+        holds, why = self._conditions_hold(name, clause, cohort)
+        if not holds:
+            return self._pay(t, key, _nothing(why))
+        quantity, amount, how = self._amount(name, clause, cohort)
+        if clause.when or amount > 0:
+            self.met[key] = True
+        reason = "; ".join(part for part in (why, how) if part) if amount > 0 else f"0.00 because: {how}"
+        return self._pay(t, key, _Owed(quantity, amount, amount, reason))
+
+    def _conditions_hold(self, name: str, clause: Clause, cohort: str | None) -> tuple[bool, str]:
+        """Whether all conditions of a clause hold, and the words for it; no condition always holds."""
+        held, failed = [], []
+        conditions: Mapping[str, Worded] = clause.when
+        for measure, worded in conditions.items():
+            bound, value = self._value("pays", name, "when", measure), self._measure(measure, cohort)
+            meets, otherwise = _BOUNDS[worded.form]
+            met = value is not None and meets(value, bound)
+            text = f"{worded.form} {self._show(measure, bound)}"
+            self.tests.append(Test(name, cohort, measure, value, text, met))
+            if value is None:
+                failed.append(f"{measure} is not known")
+            elif met:
+                held.append(f"{measure} {self._show(measure, value)} is {text}")
+            else:
+                failed.append(
+                    f"{measure} {self._show(measure, value)} {otherwise} {self._show(measure, bound)}"
+                )
+        return not failed, "; ".join(failed or held)
+
+    def _amount(self, name: str, clause: Clause, cohort: str | None) -> tuple[float, float, str]:
+        """What a clause owes: the quantity that it multiplies (0 if none), the amount, and how it came."""
+        terms, path = clause.amount, ("pays", name, "amount")
+        quantity, words = 1.0, ""
+        if terms.times is not None:
+            number = self._measure(terms.times, cohort)
+            if number is None:
+                return 0.0, 0.0, f"{terms.times} is not known"
+            if number <= 0:
+                return 0.0, 0.0, f"{terms.times} is {self._show(terms.times, number)}"
+            quantity, words = number, f"{self._show(terms.times, number)} {terms.times} x "
+        counted = quantity if terms.times is not None else 0.0
+        if terms.price is not None:
+            price = self._value(*path, "price")
+            return counted, quantity * price, f"{words}{_plain(price)}"
+        if terms.lump_sum is not None:
+            lump = self._value(*path, "lump_sum")
+            return counted, quantity * lump, f"{words}a lump sum of {_plain(lump)}"
+        by, table = str(terms.by), terms.table
+        level = self._measure(by, cohort)
+        if level is None or table is None:
+            return counted, 0.0, f"{by} is not known"
+        amount = self._from_table((*path, "table"), table, level)
+        return counted, quantity * amount, f"{words}{_plain(amount)} at {by} {self._show(by, level)}"
+
+    def _from_table(self, path: Path, table: Table, level: float) -> float:
+        """Read an amount from a table; a level short of a step by no more than rounding is on it."""
+        levels = [self._value(*path, "points", row, 0) for row in range(len(table.points))]
+        amounts = [self._value(*path, "points", row, 1) for row in range(len(table.points))]
+        if level < levels[0] - _slack(levels[0]):
+            return self._value(*path, "below")
+        if table.above is not None and level > levels[-1] + _slack(levels[-1]):
+            return self._value(*path, "above")
+        row = max(row for row, start in enumerate(levels) if level >= start - _slack(start))
+        if table.between == "steps" or row == len(levels) - 1:
+            return amounts[row]
+        share = (level - levels[row]) / (levels[row + 1] - levels[row])
+        return amounts[row] + min(max(share, 0.0), 1.0) * (amounts[row + 1] - amounts[row])
+
+    # -- Caps and payment -----------------------------------------------------------------------------------
+
+    def _pay(self, t: int, key: Key, owed: _Owed) -> None:
+        """Cut an amount to the caps and put it down for payment after the lag; note what pays nothing."""
+        name = key[0]
+        amount, limited_by, reason = self._within_caps(t, name, owed)
+        self.uncapped[key] += owed.gross
+        self.paid[key] += amount
+        self.paid_by_clause[name] += amount
+        self.paid_in_year[self.time.financial_year(t)] += amount
+        if amount > 0:
+            if self.lag > 0:
+                reason += f"; settled {self.time.date(t)}"
+            self.to_pay[min(t + self.lag, self.T)].append((key, amount, limited_by, reason))
+        else:
+            self._move(t, PAYERS, self.purse, 0.0, reason, key=key, limited_by=limited_by)
+
+    def _within_caps(self, t: int, name: str, owed: _Owed) -> tuple[float, str | None, str]:
+        """Apply the caps in their order, each to what the one before left; the last that cuts is named."""
+        amount, limited_by, reason = owed.amount, owed.limited_by, owed.reason
+        caps, own, year = self.terms.at_most, self.terms.pays[name].at_most, self.time.financial_year(t)
+
+        if own is not None and own.outcomes is not None:
+            most = self._value("pays", name, "at_most", "outcomes")
+            room = max(most - self.outcomes_counted[name], 0.0)
+            self.outcomes_counted[name] += owed.quantity
+            if owed.quantity > room:
+                amount *= room / owed.quantity
+                limited_by, reason = "outcomes", f"{reason}; limited by the cap of {_plain(most)} outcomes"
+
+        limits: list[tuple[str, float, float, str]] = []  # name, cap, what is left of it, words
+        if own is not None and own.payments is not None:
+            most = self._value("pays", name, "at_most", "payments")
+            limits.append(("clause", most, most - self.paid_by_clause[name], "the clause's cap"))
+        if caps.contract is not None:
+            most = self._value("at_most", "contract")
+            limits.append(("contract", most, most - sum(self.paid_by_clause.values()), "the contract cap"))
+        if caps.year is not None:
+            most = self._value("at_most", "year")
+            limits.append(("year", most, most - self.paid_in_year[year], f"the cap for {year}"))
+        for cap, most, left, words in limits:
+            over = amount - max(left, 0.0)
+            if over <= 0:
+                continue
+            amount -= over
+            if over <= _slack(amount):
+                continue  # no more than rounding
+            limited_by, reason = cap, f"{reason}; limited by {words} of {_plain(most)}"
+            if cap == "year" and caps.over_the_year == "carried forward":
+                self.carried_forward[name] += over
+                reason += f", {_plain(over)} carried forward"
+        return amount, limited_by, reason
+
+    def _receive_payments(self, t: int) -> None:
+        """Book the payments that fall in a period; the provider's advances are repaid from them first."""
+        for key, amount, limited_by, reason in self.to_pay[t]:
+            self.payments[t] += amount
+            total = sum(self.payers.values())
+            for payer, share in self.payers.items():
+                part = amount * share / total
+                self._move(t, payer, self.purse, part, reason, key=key, payer=payer, limited_by=limited_by)
+        if self.finance:
+            self._repay_provider(t)
+
+    # -- Costs ----------------------------------------------------------------------------------------------
+
+    def _cost(
+        self, part: str, kind: str, t: int, stop: int, values: Mapping[Path, float], referred: int
+    ) -> float:
+        """Cost of one kind in a period; `part` is costs or payer_costs."""
+        costs = getattr(self.terms, part) or Costs()
+        cost: Worded | None = getattr(costs, kind)
+        if cost is None:
+            return 0.0
+        amount = values[*self.here, part, kind]
+        if cost.form == "at the start":
+            return amount if t == 1 else 0.0
+        if cost.form == "a year":
+            return amount / self.time.a_year if self.first <= t <= min(self.last, stop) else 0.0
+        if cost.form == "per person":
+            return amount * referred if t <= stop else 0.0
+        return amount if t == (self.last if stop >= self.last else stop + 1) else 0.0
+
+    def _planned_referrals(self) -> dict[int, int]:
+        """People who are planned to be referred in each period."""
+        referred: defaultdict[int, int] = defaultdict(int)
+        for cohort, blocks in self.blocks.items():
+            path = ("cohorts", cohort)
+            planned = math.floor(self.expected[*path, "people"] * self.expected[*path, "referrals"] + 0.5)
+            for block, people in zip(blocks, _spread(planned, len(blocks)), strict=True):
+                for offset, number in enumerate(_spread(people, block.last - block.first + 1)):
+                    referred[block.first + offset] += number
+        return referred
+
+    def _referred(self, t: int) -> int:
+        """People who were really referred in a period."""
+        return sum(
+            _spread(block.people, block.last - block.first + 1)[t - block.first]
+            for block in self.happened.blocks
+            if block.first <= t <= block.last
+        )
+
+    def _planned_cost(self, t: int, seen_at: int) -> float:
+        """Costs of the vehicle planned for a period; once a stop is known only those of the end remain."""
+        kinds: Sequence[str] = _KINDS_OF_COST
+        if seen_at >= self.stop:
+            if not (seen_at == self.stop and t == self.stop + 1 and self.stop < self.last):
+                return 0.0
+            kinds = [kind for kind in kinds if self._is_at_the_end(kind)]
+            return sum(self.expected[*self.here, "costs", kind] for kind in kinds)
+        referred = self.planned_referrals.get(t, 0)
+        return sum(self._cost("costs", kind, t, self.never, self.expected, referred) for kind in kinds)
+
+    def _is_at_the_end(self, kind: str) -> bool:
+        cost: Worded | None = getattr(self.terms.costs or Costs(), kind)
+        return cost is not None and cost.form == "at the end"
+
+    def _bear_costs(self, t: int) -> None:
+        """Pay the costs of a period; what the vehicle cannot pay, the provider advances."""
+        referred = self._referred(t)
+        if self.finance:
+            self._repay_provider(t)
+        for kind in _KINDS_OF_COST:
+            cost = self._cost("costs", kind, t, self.stop, self.values, referred)
+            words = kind.replace("_", "-")
+            if cost > 0 and self.finance:
+                self._vehicle_bears(t, kind, cost, words)
+            elif cost > 0:
+                self._move(t, PROVIDER, SERVICE if kind == "delivery" else OTHERS, cost, words)
+        for kind in _KINDS_OF_COST:
+            cost = self._cost("payer_costs", kind, t, self.stop, self.values, referred)
+            total = sum(self.payers.values())
+            for payer, share in self.payers.items() if cost > 0 else ():
+                words = f"the payers' own {kind.replace('_', '-')}"
+                self._move(t, payer, OWN_COSTS, cost * share / total, words, payer=payer)
+
+    def _vehicle_bears(self, t: int, kind: str, cost: float, words: str) -> None:
+        paid = min(self.balance[VEHICLE], cost)
+        short = cost - paid
+        self.arrears += short
+        advanced = f"{words}, advanced by the provider: the vehicle is {_plain(short)} short"
+        if kind == "delivery":  # the provider is paid what its service costs, and bears what it is not paid
+            if paid > 0:
+                self._move(t, VEHICLE, PROVIDER, paid, words)
+            self._move(t, PROVIDER, SERVICE, cost, advanced if short > 0 else f"{words} of the service")
+            return
+        if paid > 0:
+            self._move(t, VEHICLE, OTHERS, paid, words)
+        if short > 0:
+            self._move(t, PROVIDER, OTHERS, short, advanced)
+
+    def _repay_provider(self, t: int) -> None:
+        """Repay what the provider advanced, as far as the cash goes."""
+        repaid = min(self.balance[VEHICLE], self.arrears)
+        if repaid > 0:
+            self.arrears -= repaid
+            self._move(t, VEHICLE, PROVIDER, repaid, "repays what the provider advanced")
+
+    # -- Capital --------------------------------------------------------------------------------------------
+
+    def _call_capital(self, t: int) -> None:
+        """Call what is planned to be needed next, less the cash in hand, within the commitment."""
+        if not self.finance:
+            return
+        if self.called_at_start:
+            if t == 0:
+                self._draw(t, self.commitment, "the whole commitment is called at the start")
+            return
+        until = min(t + self.ahead, self.T)
+        need = sum(self._planned_cost(later, t) for later in range(t + 1, until + 1))
+        if need <= 0:
+            return
+        wanted = need + self.arrears - self.balance[VEHICLE]
+        left = max(self.commitment - self.called, 0.0)
+        cash = _plain(self.balance[VEHICLE])
+        reason = f"{_plain(need)} planned up to {self.time.date(until)}, {cash} in hand"
+        if wanted > left:
+            reason += f"; limited by the commitment of {_plain(self.commitment)}"
+        self._draw(t, min(max(wanted, 0.0), left), reason)
+
+    def _draw(self, t: int, amount: float, reason: str) -> None:
+        if amount > 0:
+            self.called += amount
+            self._move(t, INVESTORS, VEHICLE, amount, f"capital called: {reason}")
+        self.vehicle[t] = self.balance[VEHICLE]
+
+    def _distribute(self, t: int) -> None:
+        """Pay out the cash that planned costs do not need: capital first, then shares of the surplus."""
+        assert self.finance is not None
+        until = self.T if self.finance.recycled or self.called_at_start else min(t + self.ahead, self.T)
+        held = sum(self._planned_cost(later, t) for later in range(t + 1, until + 1))
+        free = max(self.balance[VEHICLE] - held, 0.0)
+        capital = min(free, max(self.called - self.distributed, 0.0))
+        surplus = free - capital
+        to_investors = surplus * self._value("finance", "surplus_to_investors")
+        kept = f", {_plain(held)} is kept for planned costs" if held > 0 else ""
+        for amount, words in ((capital, "capital repaid"), (to_investors, "investors' share of the surplus")):
+            if amount > 0:
+                self.distributed += amount
+                self._move(t, VEHICLE, INVESTORS, amount, words + kept)
+        if surplus - to_investors > 0:
+            self._move(t, VEHICLE, PROVIDER, surplus - to_investors, f"provider's share of the surplus{kept}")
+
+    def _stop_referrals_if_money_is_out(self, t: int) -> None:
+        """Stop referrals if the cash does not pay the next period's plan, and the deal says so."""
+        assert self.finance is not None
+        if self.finance.when_money_runs_out != "stop referrals" or t >= min(self.last, self.stop):
+            return
+        if self.balance[VEHICLE] < self._planned_cost(t + 1, t) * (1 - _ROUNDING):
+            self.stop = t
+
+    # -- The books ------------------------------------------------------------------------------------------
+
+    def _move(
+        self,
+        t: int,
+        from_: str,
+        to: str,
+        amount: float,
+        reason: str,
+        *,
+        key: tuple[str | None, str | None] = (None, None),
+        payer: str | None = None,
+        limited_by: str | None = None,
+    ) -> None:
+        """Book one movement of money on both sides."""
+        self.balance[from_] -= amount
+        self.balance[to] += amount
+        self.flow[from_][t] -= amount
+        self.flow[to][t] += amount
+        account = VEHICLE if VEHICLE in {from_, to} else from_
+        clause, cohort = key
+        about = f"{cohort}: {reason}" if cohort is not None else reason
+        after = self.balance[account]
+        date = self.time.date(t)
+        self.entries.append(
+            Entry(t, date, clause, payer, from_, to, amount, account, after, limited_by, about, cohort)
+        )
+
+    def _not_yet_due(self) -> list[tuple[str, str | None, str]]:
+        """Clauses that never fell due within the horizon, and what they wait for."""
+        waiting: list[tuple[str, str | None, str]] = []
+        for name, clause in self.terms.pays.items():
+            if clause.for_ == "each participant":
+                waiting += self._participants_not_yet_due(name, str(clause.amount.times))
+            elif clause.for_ == "the contract":
+                if (name, None) not in self.settled:
+                    waiting.append((name, None, "no period of service was reached in which it is paid"))
+            else:
+                for cohort in self.blocks if clause.for_ == "each cohort" else (None,):
+                    if (name, cohort) in self.settled:
+                        continue
+                    if cohort is None:
+                        due, nobody = self._all_are_known(clause), "nobody was referred: no cohort ran"
+                    else:
+                        due, nobody = self._cohort_is_known(clause, cohort), "the cohort did not run"
+                    waiting.append((name, cohort, nobody if due is None else self._too_late(due)))
+            if self.carried_forward[name] > 0:
+                amount = _plain(self.carried_forward[name])
+                waiting.append((name, None, f"{amount} carried forward needs a later financial year"))
+        return waiting
+
+    def _participants_not_yet_due(self, name: str, outcome: str) -> list[tuple[str, str | None, str]]:
+        late = [b for b in self.happened.blocks if self._counts(b) and b.when[outcome] > self.T]
+        self.late += sum(1 for block in late if block.verified.get(outcome, 0.0) > 0)
+        if (name, None) in self.settled:
+            return []
+        if not late:
+            return [(name, None, "nobody was referred")]
+        return [(name, None, self._too_late(min(block.when[outcome] for block in late)))]
+
+    def _too_late(self, due: int) -> str:
+        return f"it is known in period {due}, after the end of the model in period {self.T}"
+
+    def _additional(self) -> dict[str, float]:
+        names = {outcome for block in self.happened.blocks for outcome in block.true}
+        sums = dict.fromkeys(sorted(names), 0.0)
+        for block in self.happened.blocks:
+            for outcome in block.true if self._counts(block) else ():
+                sign = 1 if outcome_of(self.deal, outcome)[0].better == "more" else -1
+                sums[outcome] += sign * (block.true[outcome] - block.without[outcome])
+        return sums
+
+    def _ledger(self) -> Ledger:
+        not_yet_due = self._not_yet_due()
+        repaid = min(self.distributed, self.called)
+        payer_costs = self.flow[OWN_COSTS]
+        return Ledger(
+            entries=self.entries,
+            tests=self.tests,
+            payments=self.payments,
+            payer_costs=payer_costs,
+            investor=self.flow[INVESTORS],
+            provider=self.flow[PROVIDER],
+            others=self.flow[OTHERS],
+            service=self.flow[SERVICE],
+            vehicle=self.vehicle,
+            paid=self.paid,
+            uncapped=self.uncapped,
+            met=self.met,
+            not_yet_due=not_yet_due,
+            additional=self._additional(),
+            metrics=self._metrics(),
+            contract_cap=None if self.terms.at_most.contract is None else self._value("at_most", "contract"),
+            commitment=self.commitment if self.finance else None,
+            drawn=self.called,
+            repaid=repaid,
+            lost=self.called - repaid,
+        )
+
+    # -- Metrics --------------------------------------------------------------------------------------------
+
+    def _metrics(self) -> dict[str, Any]:
+        """Return the metrics of the draw; None where one is not defined."""
+        spent = [paid + own for paid, own in zip(self.payments, self.flow[OWN_COSTS], strict=True)]
+        payer_rate = self._nominal_rate("payer", self.deal.rates.payer)
+        provider = self.flow[PROVIDER]
+        metrics: dict[str, Any] = {
+            "payments": sum(self.payments),
+            "payments_present_value": self._present_value(self.payments, payer_rate),
+            "uncapped_payments": sum(self.uncapped.values()),
+            "cost": sum(spent),
+            "cost_present_value": self._present_value(spent, payer_rate),
+            "surplus": sum(provider),
+            "lowest_cash": min(0.0, *_running_sum(provider)),
+            "late": self.late,
+            "stop": None if self.stop > self.T else self.stop,
+        }
+        return metrics | self._investor_metrics()
+
+    def _investor_metrics(self) -> dict[str, Any]:
+        names = (
+            "irr",
+            "irr_note",
+            "multiple",
+            "multiple_on_committed",
+            "multiple_on_peak",
+            "net_present_value",
+        )
+        metrics: dict[str, Any] = dict.fromkeys(
+            (*names, "payback", "peak_funding_need", "called", "distributed")
+        )
+        if not self.finance:
+            return metrics | {"irr_note": "no investors"}
+        flows = self.flow[INVESTORS]
+        balance = _running_sum(flows)
+        profit, peak = self.distributed - self.called, max(0.0, -min(balance))
+        rate = self._nominal_rate("investor", self.deal.rates.investor)
+        metrics |= {
+            "called": self.called,
+            "distributed": self.distributed,
+            "peak_funding_need": peak,
+            "net_present_value": self._present_value(flows, rate),
+        }
+        if self.called <= 0:
+            return metrics | {"irr_note": "no investment"}
+        metrics["multiple"] = self.distributed / self.called
+        metrics["multiple_on_committed"] = 1 + profit / self.commitment
+        metrics["multiple_on_peak"] = 1 + profit / peak if peak > 0 else None
+        metrics["irr"], metrics["irr_note"] = _rate_of_return(flows, self.time.a_year)
+        # paid back: from here on, investors have never had less than they put in
+        short = [t for t, each in enumerate(balance) if each < -_ROUNDING * self.called]
+        after = short[-1] + 1 if short else 0
+        metrics["payback"] = after / self.time.a_year if after <= self.T else None
+        return metrics
+
+    def _nominal_rate(self, whose: str, stated: Worded) -> float:
+        rate: float = self.values["rates", whose]
+        if stated.form == "real":
+            inflation: float = self.values["rates", "inflation"]
+            return (1 + rate) * (1 + inflation) - 1
+        return rate
+
+    def _present_value(self, flows: Sequence[float], rate: float) -> float:
+        return sum(flow * math.pow(1 + rate, -t / self.time.a_year) for t, flow in enumerate(flows))
+
+
+def _running_sum(flows: Sequence[float]) -> list[float]:
+    total, sums = 0.0, []
+    for flow in flows:
+        total += flow
+        sums.append(total)
+    return sums
+
+
+def _rate_of_return(flows: Sequence[float], a_year: int) -> tuple[float | None, str | None]:
+    """Annual effective rate at which flows are worth nothing, and a note where there is more to say.
+
+    A total loss is -100%. Where several rates solve the equation, the one nearest zero with the sign of the
+    profit is returned. A rate is sought by walking away from zero in small steps and halving the step that
+    holds it.
+    """
+    largest = max(abs(flow) for flow in flows)
+    flows = [flow if abs(flow) > 1e-12 * largest else 0.0 for flow in flows]
+    if not any(flow < 0 for flow in flows):
+        return None, "no investment"
+    if not any(flow > 0 for flow in flows):
+        return -1.0, "total loss"
+    profit = math.fsum(flows)
+    if abs(profit) <= 1e-12 * sum(abs(flow) for flow in flows):
+        return 0.0, None
+    with_its_sign = _roots(flows, 1 if profit > 0 else -1)
+    if not with_its_sign:
+        return None, "no rate solves it"
+    signs = [flow > 0 for flow in flows if flow != 0]
+    changes = sum(before != after for before, after in pairwise(signs))
+    several = changes > 1 and len(with_its_sign) + len(_roots(flows, -1 if profit > 0 else 1)) > 1
+    note = "several rates solve it; this one is nearest zero with the sign of the profit" if several else None
+    return math.exp(with_its_sign[0] * a_year) - 1, note
+
+
+def _roots(flows: Sequence[float], direction: int) -> list[float]:
+    """Logarithms of the growth a period at which flows are worth nothing, on one side, nearest first."""
+    found = []
+    near, step = 0.0, 0.001
+    while near < 60:
+        far = near + max(step, 0.01 * near)
+        low, high = direction * near, direction * far
+        sign = _worth(flows, low) > 0
+        if (_worth(flows, high) > 0) != sign:
+            while abs(high - low) > 1e-15 * max(abs(high), 1e-3):
+                middle = low + (high - low) / 2
+                if middle in {low, high}:
+                    break
+                low, high = (middle, high) if (_worth(flows, middle) > 0) == sign else (low, middle)
+            found.append(low + (high - low) / 2)
+        near = far
+    return found
+
+
+def _worth(flows: Sequence[float], log_growth: float) -> float:
+    """Worth of flows at a growth a period: at the start if it is positive, at the end if it is negative."""
+    factor, worth = math.exp(-abs(log_growth)), 0.0
+    for flow in reversed(flows) if log_growth >= 0 else flows:
+        worth = worth * factor + flow
+    return worth

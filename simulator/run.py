@@ -1,0 +1,809 @@
+"""The straight line: deal -> plan -> parameters -> outcomes -> ledger -> metrics -> result.
+
+Draws are worked in fixed blocks of 4,096 from draw 0 on a pool of threads, and blocks are added up in order, so that the
+result is the same, byte for byte, for any number of threads.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator import chance, metrics, parameters
+from simulator import ledger as book_of
+from simulator.clauses import EACH_PARTICIPANT, Tally, new_tally, settle_person
+from simulator.compiled import is_cached, kernel
+from simulator.deal import Deal, fingerprint, outcome_of
+from simulator.ledger import Book, Calendar, Terms, new_book, planned_costs, play
+from simulator.metrics import CoMoments, Moments
+from simulator.outcomes import (
+    TRUE,
+    VERIFIED,
+    WITHOUT,
+    OutcomeKeys,
+    Outcomes,
+    date_outcomes,
+    draw_people,
+    draw_totals,
+    fill_arms,
+    fill_chances,
+    new_chances,
+    policy_stop,
+    refer_people,
+)
+from simulator.plan import Plan, compile_plan
+from simulator.result import Result
+from simulator.yamlfile import join_path
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+BLOCK = 4096
+KEPT = 1_048_576
+"""Draws on which quantiles of secondary metrics rest."""
+_SCRATCH_BYTES = 32e6
+
+HEADLINE = {"payments": book_of.PAYMENTS, "cost": book_of.COST, "irr": book_of.IRR, "multiple": book_of.MULTIPLE}
+SECONDARY = {
+    "payments_present_value": book_of.PAYMENTS_PV,
+    "uncapped_payments": book_of.UNCAPPED,
+    "cost_present_value": book_of.COST_PV,
+    "multiple_on_committed": book_of.ON_COMMITTED,
+    "multiple_on_peak": book_of.ON_PEAK,
+    "net_present_value": book_of.NPV,
+    "payback": book_of.PAYBACK,
+    "peak_funding_need": book_of.PEAK,
+    "surplus": book_of.SURPLUS,
+    "lowest_cash": book_of.LOWEST_CASH,
+}
+OUTCOME_METRICS = ("verified", "true", "without_service", "additional")
+
+
+class DefectError(RuntimeError):
+    """A check inside the model failed: a defect of ours, never of the deal."""
+
+
+class CapTable(NamedTuple):
+    """Structures with a cap per person: their clauses one after another, [R] rows in all."""
+
+    first: Ints  # [S' + 1] first row of each such structure
+    counts: Ints  # [R] whether the clause is for each participant
+    outcome: Ints  # [R]
+    rate_at: Ints  # [R]
+    limit_at: Ints  # [S']
+
+
+@kernel
+def simulate_outcomes(
+    start: int,
+    values: Floats,
+    table: Any,
+    cohorts: Any,
+    blocks: Any,
+    keys: OutcomeKeys,
+    calendar: Calendar,
+    frailty_at: int,
+    hazard_at: int,
+    by_people: bool,
+    caps: CapTable,
+    out: Outcomes,
+    stops: Ints,
+    totals: Floats,
+    capped: Floats,
+) -> None:
+    """Fill the outcomes of draws start.. and what follows from them alone.
+
+    Parameters
+    ----------
+    out
+        Arrays as for one draw, with a leading axis of draws.
+    stops
+        [draws] last period of service.
+    totals
+        [draws, O, 4] verified, true, without the service, additional.
+    capped
+        [draws, R, B] money after the cap per person.
+    """
+    size = table.size
+    chances = new_chances(size)
+    most = 1
+    if by_people:
+        for d in range(values.shape[0]):
+            refer_people(values[d], cohorts, blocks, out.people[d])
+            most = max(most, out.people[d].sum())
+    records = np.zeros((most, size), np.int32)
+    for d in range(values.shape[0]):
+        v = values[d]
+        draw = start + d
+        one = outcomes_of(out, d)
+        refer_people(v, cohorts, blocks, one.people)
+        date_outcomes(v, table, blocks, calendar.step, one.when)
+        nodes = fill_chances(v, table, frailty_at, chances)
+        fill_arms(v, table, cohorts, keys, draw, one)
+        stop = policy_stop(
+            v, hazard_at, keys, draw, calendar.first, calendar.last, calendar.periods, calendar.a_year
+        )
+        stops[d] = stop
+        if by_people:
+            draw_people(v, table, cohorts, blocks, keys, draw, chances, nodes, one, records)
+            if caps.limit_at.size > 0:
+                capped[d] = 0.0
+                settle_people(v, caps, one, records, capped[d])
+        else:
+            draw_totals(v, table, cohorts, blocks, keys, draw, chances, nodes, one)
+        for o in range(size):
+            for i in range(4):
+                totals[d, o, i] = 0.0
+            for b in range(blocks.size):
+                if blocks[b].last <= stop:
+                    totals[d, o, 0] += one.counts[o, b, VERIFIED]
+                    totals[d, o, 1] += one.counts[o, b, TRUE]
+                    totals[d, o, 2] += one.counts[o, b, WITHOUT]
+            totals[d, o, 3] = table[o].better * (totals[d, o, 1] - totals[d, o, 2])
+
+
+@kernel
+def outcomes_of(out: Outcomes, d: int) -> Outcomes:
+    """One draw's outcomes as views."""
+    return Outcomes(out.people[d], out.when[d], out.counts[d], out.arms[d])
+
+
+@kernel
+def settle_people(
+    v: Floats, caps: CapTable, one: Outcomes, records: NDArray[np.int32], capped: Floats
+) -> None:
+    """Settle every person of a draw under each cap per person; add the money to `capped` [R, B].
+
+    Delays are the same for everybody in a draw, so that the order of a person's outcomes is, too.
+    """
+    for s in range(caps.limit_at.size):
+        low, high = caps.first[s], caps.first[s + 1]
+        order = np.empty(high - low, np.int64)
+        number = 0
+        for k in range(high - low):
+            if caps.counts[low + k] == 0:
+                continue
+            when = one.when[caps.outcome[low + k], 0]
+            i = number
+            while i > 0 and one.when[caps.outcome[low + order[i - 1]], 0] > when:
+                order[i] = order[i - 1]
+                i -= 1
+            order[i] = k
+            number += 1
+        outcome = caps.outcome[low:high]
+        price = np.empty(high - low)
+        for k in range(high - low):
+            price[k] = v[caps.rate_at[low + k]] if caps.counts[low + k] else 0.0
+        limit = v[caps.limit_at[s]]
+        paid = np.empty(high - low)
+        row = 0
+        for b in range(one.people.size):
+            paid[:] = 0.0
+            for _ in range(one.people[b]):
+                settle_person(records, row, order[:number], outcome, price, limit, paid)
+                row += 1
+            for k in range(high - low):
+                capped[low + k, b] = paid[k]
+
+
+@kernel
+def settle_draws(
+    values: Floats,
+    planned: Floats,
+    terms: Terms,
+    calendar: Calendar,
+    measures: Any,
+    better: Floats,
+    cohorts: Any,
+    blocks: Any,
+    out: Outcomes,
+    stops: Ints,
+    capped: Floats,
+    has_cap: bool,
+    published: Floats,
+    tally: Tally,
+    book: Book,
+    found: Floats,
+    by_year: Floats,
+    met: Ints,
+) -> None:
+    """Play the ledgers of one structure over simulated outcomes.
+
+    Parameters
+    ----------
+    found
+        [draws, METRICS], filled.
+    by_year
+        [draws, Y] the payer's cash, filled.
+    met
+        [K, C + 2] draws in which a clause's trigger was met by cohort, pooled, and for any of them; added to.
+    """
+    number = cohorts.size
+    for d in range(values.shape[0]):
+        play(
+            values[d],
+            planned,
+            terms,
+            calendar,
+            measures,
+            better,
+            cohorts,
+            blocks,
+            outcomes_of(out, d),
+            capped[d],
+            has_cap,
+            stops[d],
+            published,
+            tally,
+            book,
+            found[d],
+        )
+        by_year[d] = book.by_year
+        for k in range(met.shape[0]):
+            any_met = 0
+            for column in range(number + 1):
+                met[k, column] += book.state[k, column, book_of.MET]
+                any_met = max(any_met, book.state[k, column, book_of.MET])
+            met[k, number + 1] += any_met
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Blocks of draws
+# ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Simulation:
+    """Everything that the blocks of one run share."""
+
+    plan: Plan
+    seed: int
+    names: list[str]
+
+    def __post_init__(self) -> None:
+        """Make the keys and the planned costs."""
+        plan = self.plan
+        self.value_keys = parameters.keys_of(plan, self.seed)
+        self.keys = outcome_keys(plan, self.seed)
+        self.caps = cap_table(plan)
+        people = np.zeros(plan.blocks.size, np.int64)
+        refer_people(plan.expected, plan.cohorts, plan.blocks, people)
+        self.planned = {
+            name: planned_costs(plan.expected, plan.structures[name], plan.calendar, people, plan.blocks)
+            for name in self.names
+        }
+        self.capped_names = [name for name in plan.structure_names if plan.per_person_cap[name] >= 0]
+
+    @property
+    def chunk(self) -> int:
+        """Draws worked at once, so that outcomes stay near the processor."""
+        o, b, c = len(self.plan.outcome_names), self.plan.blocks.size, len(self.plan.cohort_names)
+        bytes_a_draw = 8 * (4 * o * b + 2 * o * c + b + self.caps.outcome.size * b + 4 * o)
+        return int(min(BLOCK, max(1, _SCRATCH_BYTES // bytes_a_draw)))
+
+    def outcomes(self, start: int, values: Floats) -> tuple[Outcomes, Ints, Floats, Floats]:
+        """Simulate the outcomes of draws start.. with the value rows given."""
+        plan, n = self.plan, values.shape[0]
+        o, b, c = len(plan.outcome_names), plan.blocks.size, len(plan.cohort_names)
+        out = Outcomes(
+            np.zeros((n, b), np.int64),
+            np.zeros((n, o, b), np.int64),
+            np.zeros((n, o, b, 3)),
+            np.zeros((n, o, c, 2)),
+        )
+        stops = np.zeros(n, np.int64)
+        totals = np.zeros((n, o, 4))
+        capped = np.zeros((n, self.caps.outcome.size, b))
+        simulate_outcomes(
+            start,
+            values,
+            plan.outcomes,
+            plan.cohorts,
+            plan.blocks,
+            self.keys,
+            plan.calendar,
+            plan.frailty_at,
+            plan.hazard_at,
+            plan.people,
+            self.caps,
+            out,
+            stops,
+            totals,
+            capped,
+        )
+        return out, stops, totals, capped
+
+    def settle(
+        self, name: str, values: Floats, out: Outcomes, stops: Ints, capped: Floats, met: Ints
+    ) -> tuple[Floats, Floats]:
+        """Settle one structure over simulated outcomes; return metrics [draws, METRICS] and cash by year."""
+        plan, n = self.plan, values.shape[0]
+        terms = plan.structures[name]
+        has_cap = name in self.capped_names and plan.people
+        if has_cap:
+            s = self.capped_names.index(name)
+            capped = capped[:, self.caps.first[s] : self.caps.first[s + 1], :]
+        found = np.empty((n, book_of.METRICS))
+        by_year = np.empty((n, len(plan.years)))
+        settle_draws(
+            values,
+            self.planned[name],
+            terms,
+            plan.calendar,
+            plan.measures,
+            np.ascontiguousarray(plan.outcomes["better"]),
+            plan.cohorts,
+            plan.blocks,
+            out,
+            stops,
+            np.ascontiguousarray(capped),
+            has_cap,
+            NOTHING_PUBLISHED,
+            new_tally(len(plan.outcome_names), len(plan.cohort_names)),
+            new_book_of(plan, name),
+            found,
+            by_year,
+            met,
+        )
+        return found, by_year
+
+
+NOTHING_PUBLISHED: Floats = np.zeros((0, 0))
+
+
+def new_book_of(plan: Plan, name: str) -> Book:
+    """Allocate a ledger for a structure."""
+    return new_book(len(plan.clause_names[name]), len(plan.cohort_names), plan.calendar.periods, len(plan.years))
+
+
+def outcome_keys(plan: Plan, seed: int) -> OutcomeKeys:
+    """Keys of every source of luck and measurement, by names."""
+
+    def grid(layer: str, kind: str, names: Sequence[str]) -> NDArray[np.uint64]:
+        rows = [[chance.key(seed, layer, 0, (kind, name, c)) for c in plan.cohort_names] for name in names]
+        return np.array(rows, dtype=np.uint64)
+
+    return OutcomeKeys(
+        luck=grid("luck", "outcome", plan.outcome_names),
+        evidence=grid("measurement", "evidence", plan.outcome_names),
+        arm=grid("measurement", "comparison arm", plan.outcome_names),
+        chain=grid("luck", "people", plan.chain_names),
+        person=grid("luck", "frailty", ["person"])[0],
+        policy=np.array([chance.key(seed, "luck", 0, ("policy change",))], dtype=np.uint64),
+    )
+
+
+def cap_table(plan: Plan) -> CapTable:
+    """Line up the clauses of the structures that have a cap per person."""
+    first, counts, outcome, rate_at, limit_at = [0], [], [], [], []
+    for name in plan.structure_names:
+        if plan.per_person_cap[name] < 0:
+            continue
+        clauses = plan.structures[name].clauses
+        counts += [int(scope == EACH_PARTICIPANT) for scope in clauses["scope"]]
+        outcome += list(clauses["outcome"])
+        rate_at += list(clauses["rate_at"])
+        limit_at.append(plan.per_person_cap[name])
+        first.append(len(outcome))
+    return CapTable(*(np.array(each, dtype=np.int64) for each in (first, counts, outcome, rate_at, limit_at)))
+
+
+class Series:
+    """One metric over the draws: moments of all, values of the first `limit`."""
+
+    def __init__(self, draws: int, limit: int) -> None:
+        self.moments = Moments()
+        self.values = np.empty(min(draws, limit))
+
+    def add(self, start: int, block: Floats) -> None:
+        """Add a block of draws, in order."""
+        self.moments.update(block)
+        kept = self.values[start : start + block.size]
+        kept[:] = block[: kept.size]
+
+    def summary(self) -> dict[str, Any]:
+        """Return the summary S of the interface."""
+        return dict(metrics.summary(self.values, self.moments))
+
+
+@dataclass
+class Found:
+    """What the blocks of one structure add up to."""
+
+    series: dict[str, Series]
+    years: list[Series]
+    met: Ints
+    irr_codes: dict[int, int] = field(default_factory=dict)
+    hurdle: list[int] = field(default_factory=lambda: [0, 0])
+    losses: list[int] = field(default_factory=lambda: [0, 0, 0])
+    loss: Moments = field(default_factory=Moments)
+    paid: int = 0
+    late: int = 0
+    deadweight: CoMoments = field(default_factory=CoMoments)
+    per_additional: list[CoMoments] = field(default_factory=list)
+
+
+def simulate(
+    deal: Deal,
+    draws: int = 100_000,
+    seed: int = 1,
+    structures: Sequence[str] | None = None,
+    threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Result:
+    """Simulate a deal.
+
+    Parameters
+    ----------
+    deal
+        As :func:`simulator.load` returns it.
+    draws, seed
+        Number of simulated worlds, and any integer. More draws extend fewer.
+    structures
+        Names of payment structures, or None for all. The choice moves no number of the others.
+    threads
+        Number of threads, by default the processors that this process may use. Moves no number.
+    progress
+        Called with the draws done and the draws in all.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    KeyError
+        For an unknown structure.
+    ValueError
+        If `draws` is below 1.
+    DefectError
+        If an account does not balance; a defect of ours.
+    """
+    begun = time.perf_counter()
+    if draws < 1:
+        raise ValueError(f"draws: {draws} is out of range; allowed: at least 1")
+    names = list(deal.structures) if structures is None else list(structures)
+    for name in names:
+        if name not in deal.structures:
+            raise KeyError(name)
+    plan = compile_plan(deal)
+    shared = Simulation(plan, seed, names)
+    found = {name: _new_found(plan, name, draws) for name in names}
+    totals = [[Series(draws, KEPT) for _ in range(4)] for _ in plan.outcome_names]
+    clamped: dict[int, int] = {}
+    workers = threads or available_threads()
+    starts = range(0, draws, BLOCK)
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[tuple[int, Future[_Done]]] = deque()
+        try:
+            for start in starts:
+                waiting.append((start, pool.submit(_block, shared, start, min(BLOCK, draws - start))))
+                if len(waiting) > 2 * workers:
+                    _add(plan, *_next(waiting), found, totals, clamped, progress, draws)
+            while waiting:
+                _add(plan, *_next(waiting), found, totals, clamped, progress, draws)
+        except BaseException:
+            for _, future in waiting:
+                future.cancel()
+            raise
+    data = _report(plan, seed, draws, found, totals, clamped)
+    data["environment"] = environment()
+    data["elapsed"] = time.perf_counter() - begun
+    arrays = {name: {key: each.values for key, each in found[name].series.items()} for name in names}
+    return Result(data, arrays)
+
+
+@dataclass
+class _Done:
+    totals: Floats
+    metrics: dict[str, Floats]
+    years: dict[str, Floats]
+    met: dict[str, Ints]
+    clamped: dict[int, int]
+
+
+def _next(waiting: deque[tuple[int, Future[_Done]]]) -> tuple[int, _Done]:
+    start, future = waiting.popleft()
+    return start, future.result()
+
+
+def _block(shared: Simulation, start: int, number: int) -> _Done:
+    plan = shared.plan
+    values, clamped = parameters.values(plan, shared.value_keys, start, number)
+    done = _Done(
+        totals=np.empty((number, len(plan.outcome_names), 4)),
+        metrics={name: np.empty((number, book_of.METRICS)) for name in shared.names},
+        years={name: np.empty((number, len(plan.years))) for name in shared.names},
+        met={
+            name: np.zeros((len(plan.clause_names[name]), len(plan.cohort_names) + 2), np.int64)
+            for name in shared.names
+        },
+        clamped=clamped,
+    )
+    for low in range(0, number, shared.chunk):
+        high = min(low + shared.chunk, number)
+        part = values[low:high]
+        out, stops, totals, capped = shared.outcomes(start + low, part)
+        done.totals[low:high] = totals
+        for name in shared.names:
+            done.metrics[name][low:high], done.years[name][low:high] = shared.settle(
+                name, part, out, stops, capped, done.met[name]
+            )
+    return done
+
+
+def _new_found(plan: Plan, name: str, draws: int) -> Found:
+    series = {key: Series(draws, draws) for key in HEADLINE} | {key: Series(draws, KEPT) for key in SECONDARY}
+    return Found(
+        series=series,
+        years=[Series(draws, KEPT) for _ in plan.years],
+        met=np.zeros((len(plan.clause_names[name]), len(plan.cohort_names) + 2), np.int64),
+        per_additional=[CoMoments() for _ in plan.outcome_names],
+    )
+
+
+def _add(
+    plan: Plan,
+    start: int,
+    done: _Done,
+    found: dict[str, Found],
+    totals: list[list[Series]],
+    clamped: dict[int, int],
+    progress: Callable[[int, int], None] | None,
+    draws: int,
+) -> None:
+    for o, four in enumerate(totals):
+        for i, series in enumerate(four):
+            series.add(start, done.totals[:, o, i])
+    for column, number in done.clamped.items():
+        clamped[column] = clamped.get(column, 0) + number
+    for name, each in found.items():
+        rows = done.metrics[name]
+        broken = rows[:, book_of.BROKEN]
+        if broken.any():
+            draw = start + int(np.argmax(broken != 0))
+            raise DefectError(f"the accounts of {name!r} do not balance in draw {draw} (rule {broken.max():.0f})")
+        for key, column in (HEADLINE | SECONDARY).items():
+            each.series[key].add(start, rows[:, column])
+        for y, series in enumerate(each.years):
+            series.add(start, done.years[name][:, y])
+        each.met += done.met[name]
+        _add_investor(each, rows)
+        each.paid += int(np.count_nonzero(rows[:, book_of.PAYMENTS] > 0.0))
+        each.late += int(np.count_nonzero(rows[:, book_of.LATE] > 0.0))
+        each.deadweight.update(rows[:, book_of.REAL_PAYMENTS], rows[:, book_of.COUNTED_PAYMENTS])
+        for o, pair in enumerate(each.per_additional):
+            pair.update(rows[:, book_of.COST], done.totals[:, o, 3])
+    if progress is not None:
+        progress(min(start + BLOCK, draws), draws)
+
+
+def _add_investor(each: Found, rows: Floats) -> None:
+    codes = rows[:, book_of.IRR_CODE]
+    for code in np.unique(codes[~np.isnan(codes)]):
+        each.irr_codes[int(code)] = each.irr_codes.get(int(code), 0) + int(np.count_nonzero(codes == code))
+    hurdle = rows[:, book_of.HURDLE]
+    each.hurdle[0] += int(np.nansum(hurdle))
+    each.hurdle[1] += int(np.count_nonzero(~np.isnan(hurdle)))
+    multiple = rows[:, book_of.MULTIPLE]
+    multiple = multiple[~np.isnan(multiple)]
+    lost = multiple < 1.0 - metrics.LOSS_TOLERANCE
+    each.losses[0] += int(np.count_nonzero(lost))
+    each.losses[1] += int(np.count_nonzero(multiple <= metrics.LOSS_TOLERANCE))
+    each.losses[2] += multiple.size
+    each.loss.update(1.0 - multiple[lost])
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# The result by the names of the interface
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def _report(
+    plan: Plan,
+    seed: int,
+    draws: int,
+    found: dict[str, Found],
+    totals: list[list[Series]],
+    clamped: dict[int, int],
+) -> dict[str, Any]:
+    deal = plan.deal
+    outcomes = {}
+    for o, name in enumerate(plan.outcome_names):
+        outcome, step = outcome_of(deal, name)
+        unit = step.unit if step is not None else outcome.unit
+        outcomes[name] = {
+            "unit": unit or ("events" if outcome.counts == "events" else "people"),
+            "better": outcome.better,
+            **{metric: totals[o][i].summary() for i, metric in enumerate(OUTCOME_METRICS)},
+        }
+    return header(deal, seed, draws) | {
+        "engine": "people" if plan.people else "aggregate",
+        "warnings": _warnings(plan, draws, found, clamped),
+        "outcomes": outcomes,
+        "structures": {name: _structure(plan, name, each, draws, totals) for name, each in found.items()},
+    }
+
+
+def header(deal: Deal, seed: int | None, draws: int | None) -> dict[str, Any]:
+    """Return what every answer carries: enough to repeat it bit for bit."""
+    from simulator import __version__
+
+    return {
+        "deal": deal.deal,
+        "currency": deal.currency,
+        "draws": draws,
+        "seed": seed,
+        "version": __version__,
+        "deal_hash": fingerprint(deal),
+    }
+
+
+def environment() -> dict[str, str]:
+    """Versions of what the numbers were made with."""
+    import numba
+    import scipy
+
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "numba": numba.__version__,
+        "platform": platform.platform(),
+    }
+
+
+def _warnings(plan: Plan, draws: int, found: dict[str, Found], clamped: dict[int, int]) -> list[str]:
+    lines = []
+    for index, number in sorted(clamped.items()):
+        column = plan.columns[index]
+        lines.append(
+            f"{join_path(column.path)}: {number:,} of {draws:,} draws fell outside {column.low:g} to {column.high:g} "
+            "and were set to the bound"
+        )
+    for name, each in found.items():
+        if each.late:
+            lines.append(
+                f"structures.{name}: in {each.late:,} of {draws:,} draws something fell due after the horizon; payments "
+                "were booked in the last period, later outcomes not at all"
+            )
+    return lines
+
+
+def _structure(plan: Plan, name: str, each: Found, draws: int, totals: list[list[Series]]) -> dict[str, Any]:
+    clauses = plan.clause_names[name]
+    number = len(plan.cohort_names)
+    triggers: dict[str, Any] = {}
+    for k, clause in enumerate(clauses):
+        triggers[clause] = metrics.probability(int(each.met[k, number + 1]), draws)
+        if plan.deal.structures[name].pays[clause].for_ == "each cohort":
+            for c, cohort in enumerate(plan.cohort_names):
+                triggers[f"{clause} [{cohort}]"] = metrics.probability(int(each.met[k, c]), draws)
+    triggers["any payment"] = metrics.probability(each.paid, draws)
+    series = each.series
+    payer = _payer(plan, each, totals)
+    return {
+        "triggers": triggers,
+        "payments": series["payments"].summary(),
+        "payments_present_value": series["payments_present_value"].summary(),
+        "uncapped_payments": series["uncapped_payments"].summary(),
+        "actual": _actual(plan.deal, name, series["payments"]),
+        "investor": _investor(plan, name, each),
+        "payer": payer,
+        "payers": {who: _scaled(payer, share) for who, share in plan.payers[name].items()},
+        "provider": {
+            "surplus": series["surplus"].summary(),
+            "probability_of_deficit": metrics.probability(*_below_zero(series["surplus"])),
+            "lowest_cash": series["lowest_cash"].summary(),
+        },
+    }
+
+
+def _below_zero(series: Series) -> tuple[int, int]:
+    return int(np.count_nonzero(series.values < -0.005)), series.values.size
+
+
+def _actual(deal: Deal, name: str, payments: Series) -> dict[str, Any] | None:
+    actual = deal.actual
+    if actual is None or actual.structure != name:
+        return None
+    value = actual.payments.mean()
+    below = np.count_nonzero(payments.values < value)
+    equal = np.count_nonzero(payments.values == value)
+    return {
+        "value": value,
+        "percentile": float((below + 0.5 * equal) / payments.values.size),
+        "source": actual.source,
+    }
+
+
+def _investor(plan: Plan, name: str, each: Found) -> dict[str, Any] | None:
+    if plan.structures[name].finance.has == 0:
+        return None
+    series = each.series
+    lost, total, defined = each.losses
+    no_irr = sum(each.irr_codes.get(code, 0) for code in (metrics.NO_INVESTMENT, metrics.NO_ROOT))
+    shortfall = metrics.expected_shortfall(series["multiple"].values)
+    answers = {
+        "irr": series["irr"].summary()
+        | {"undefined": no_irr, "multiple_roots": each.irr_codes.get(metrics.SEVERAL_ROOTS, 0)},
+        "multiple": series["multiple"].summary(),
+        "multiple_on_committed": series["multiple_on_committed"].summary(),
+        "multiple_on_peak": series["multiple_on_peak"].summary(),
+        "net_present_value": series["net_present_value"].summary(),
+        "payback": series["payback"].summary(),
+        "peak_funding_need": series["peak_funding_need"].summary(),
+        "probability_of_loss": metrics.probability(lost, defined),
+        "probability_of_total_loss": metrics.probability(total, defined),
+        "probability_of_hurdle": metrics.probability(*each.hurdle),
+        "loss_given_loss": each.loss.estimate() if lost else None,
+        "expected_shortfall_05": metrics.estimate(*shortfall),
+    }
+    return answers | {"tranches": {"investors": dict(answers)}}
+
+
+def _payer(plan: Plan, each: Found, totals: list[list[Series]]) -> dict[str, Any]:
+    per_additional: dict[str, Any] = {}
+    for o, name in enumerate(plan.outcome_names):
+        moments = totals[o][3].moments
+        # a ratio of means has no meaning where the sign of what it divides by is in doubt
+        clear = moments.count > 1 and moments.mean > 3.0 * moments.standard_error
+        per_additional[name] = each.per_additional[o].estimate() if clear else None
+    defined = each.deadweight.count > 0 and each.deadweight.mean_y > 0.0
+    deadweight = None
+    if defined:
+        share, error = each.deadweight.ratio()
+        deadweight = metrics.estimate(1.0 - share, error)
+    years = []
+    for label, series in zip(plan.years, each.years, strict=True):
+        found = series.summary()
+        years.append(
+            {
+                "year": label,
+                "mean": found["mean"],
+                "standard_error": found["standard_error"],
+                "p50": found["p50"],
+                "p95": found["p95"],
+                "maximum": float(series.values.max()),
+            }
+        )
+    return {
+        "cost": each.series["cost"].summary(),
+        "cost_present_value": each.series["cost_present_value"].summary(),
+        "cost_per_additional_outcome": per_additional,
+        "deadweight_share": deadweight,
+        "by_year": years,
+    }
+
+
+_NOT_SCALED = {"count", "year", "quantile_draws", "deadweight_share"}
+
+
+def _scaled(answers: Any, share: float) -> Any:
+    """Give one payer's part of what all payers together pay; shares of outcomes paid for stay as they are."""
+    if isinstance(answers, dict):
+        return {key: each if key in _NOT_SCALED else _scaled(each, share) for key, each in answers.items()}
+    if isinstance(answers, list):
+        return [_scaled(each, share) for each in answers]
+    return answers * share if isinstance(answers, float) else answers
+
+
+def available_threads() -> int:
+    """Return the number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def will_compile() -> bool:
+    """Whether the kernels have to be compiled first, which takes some seconds once."""
+    return not (is_cached(simulate_outcomes) and is_cached(settle_draws))

@@ -136,9 +136,11 @@ def test_a_cap_on_outcomes_pays_no_more_outcomes_than_it_says():
 
 def test_a_cap_on_a_clause_leaves_the_others_alone():
     text = CARD.replace("job: 2000", "job: {price: 2000, at_most: 5000}")
-    ledger = played(text, blocks=[block(1, 10, {"engaged": 8, "job": 6}, 2)])
+    blocks = [block(1, 5, {"engaged": 8, "job": 2}, 1), block(1, 5, {"engaged": 0, "job": 4}, 2)]
+    ledger = played(text, blocks=blocks)
+    # 4,000 in period 1 leave 1,000 of the clause's 5,000
     assert ledger.paid == {("engaged", None): 4000, ("job", None): 5000}
-    assert rows(ledger, "job")[0].limited_by == "clause"
+    assert [row.limited_by for row in rows(ledger, "job")] == [None, "clause"]
 
 
 @pytest.mark.parametrize(
@@ -167,6 +169,7 @@ def test_what_is_carried_forward_waits_for_the_next_financial_year():
     ledger = played(text, blocks=[block(1, 10, {"engaged": 0, "job": 6}, 1)])
     # half years 1 and 2 are one year, so 12,000 are paid in half years 1, 3 and 5
     assert ledger.payments == [0, 5000, 0, 5000, 0, 2000, 0, 0, 0]
+    assert [row.period for row in rows(ledger, "job")] == [1, 3, 5]
     assert reasons(ledger, "job")[1].startswith("7,000 carried forward from 2020")
 
 
@@ -407,6 +410,28 @@ def test_the_pooled_fallback_pays_nothing_below_its_bound():
     assert "7.4% is below 7.5%" in reasons(ledger, "pooled")[0]
 
 
+def test_cohorts_are_pooled_by_their_people_and_each_by_its_own_comparison():
+    blocks = [
+        block(1, 1000, {"reconvictions": 1990}, 2, cohort="one"),
+        block(2, 500, {"reconvictions": 410}, 3, cohort="two"),
+    ]
+    arms = {("reconvictions", "one"): (2000, 1000), ("reconvictions", "two"): (5000, 5000)}
+    ledger = played(COMPARISON, blocks=blocks, arms=arms)
+    # expected 1,000 x 2 and 500 x 1; one has 0.5% fewer and two 18% fewer, together 2,400 of 2,500: 4% fewer
+    assert [test.value for test in ledger.tests] == pytest.approx([0.005, 0.18])
+    published = {(SHARE, "two"): 0}
+    ledger = played(COMPARISON, blocks=blocks, arms=arms, published=published)
+    assert ledger.tests[-1].value == pytest.approx(0.04)
+
+
+def test_an_amount_that_reads_what_is_not_known_is_nothing():
+    ledger = cohorts(
+        1000, 1550, arms={("reconvictions", "two"): (1550, 1000)}, published={(SHARE, "one"): 0.2}
+    )
+    assert ledger.met["each cohort", "one"]
+    assert reasons(ledger, "each cohort")[0] == "one: 0.00 because: fewer reconvictions, units is not known"
+
+
 def test_a_comparison_with_nobody_is_not_known_and_meets_nothing():
     ledger = cohorts(1000, 1000, arms={("reconvictions", "one"): (0, 0)})
     assert not any(ledger.met.values())
@@ -585,6 +610,10 @@ def test_capital_called_at_the_start_is_called_once_and_what_no_plan_needs_goes_
     assert ledger.investor == [-400, 100, 0, 0, 0]
     assert ledger.metrics["multiple"] == 0.25
     assert (ledger.drawn, ledger.repaid, ledger.lost) == (400, 100, 300)
+    # nothing can be called later, so all planned costs are kept whether receipts are recycled or not
+    text = text.replace("at the start}", "at the start, recycled: false}")
+    again = played(text, blocks=[block(t, 10, {"job": 0}, t) for t in (1, 2, 3)])
+    assert again.investor == ledger.investor
 
 
 def test_an_early_stop_frees_what_was_kept_for_later_years_but_for_the_costs_of_the_end():
@@ -660,6 +689,33 @@ def test_without_investors_the_provider_carries_the_costs():
     assert ledger.vehicle == [0, 0, 0, 0, 0]
     assert ledger.metrics["lowest_cash"] == -260
     assert ledger.metrics["surplus"] == 80
+
+
+def test_people_are_spread_over_their_periods_as_evenly_as_whole_people_allow():
+    text = CAPITAL.format(commitment=1, terms="", costs="").replace("100 a year", "1 per person")
+    text = text[: text.index("    finance")]
+    ledger = played(text, blocks=[block(1, 11, {"job": 0}, 3, last=3)])
+    # by the end of the years floor(11/3), floor(22/3) and 11
+    assert ledger.service == [0, 3, 4, 4, 0]
+
+
+def test_years_are_shared_out_over_the_periods_of_a_year():
+    text = CAPITAL.format(commitment=1000, terms="", costs="").replace("step: year", "step: quarter")
+    text = text.replace("2022-12", "2020-06")
+    ledger = played(text + "rates: {investor: 21%}\n", blocks=[block(1, 10, {"job": 1}, 2)])
+    # 25 in each of two quarters, called a year ahead; 60 comes in half a year after the 50 are called
+    assert ledger.service[:4] == [0, 25, 25, 0]
+    assert ledger.investor[:4] == [-50, 0, 60, 0]
+    assert ledger.metrics["net_present_value"] == pytest.approx(60 / 1.1 - 50)
+    assert ledger.metrics["irr"] == pytest.approx(0.44)
+    assert ledger.metrics["payback"] == 0.5
+
+
+def test_additional_outcomes_are_true_ones_less_those_that_would_have_come_anyway():
+    verified, true, without = {"engaged": 9, "job": 9}, {"engaged": 8, "job": 5}, {"engaged": 6, "job": 6}
+    counted = Block("all", 1, 1, 5, {"engaged": 1, "job": 1}, verified, true, without)
+    cut_off = Block("all", 2, 2, 5, {"engaged": 2, "job": 2}, verified, true, without)
+    assert played(CARD, blocks=[counted, cut_off], stop=1).additional == {"engaged": 2, "job": -1}
 
 
 def test_capital_is_called_on_the_planned_people_and_costs_follow_the_real_ones():

@@ -1,0 +1,314 @@
+"""The command line, `sib`.
+
+Results go to standard output and nothing else does; progress and messages go to standard error. Exit status: 0 done, 2 the
+user's file or option is wrong, 1 a defect of ours, 130 interrupted. Command bodies import what they need, so that
+`sib --help` loads neither NumPy nor numba.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+from simulator import __version__
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class _Number(click.ParamType):
+    """A whole number: 100000, 100_000, 250k, 1e6, 1m."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read the number; fail with what is allowed."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"([0-9][0-9_]*(?:\.[0-9]+)?(?:[eE]\+?[0-9]{1,2})?)\s*([kKmM]?)", str(value).strip())
+        if match:
+            number = float(match[1]) * {"": 1, "k": 1e3, "m": 1e6}[match[2].lower()]
+            if number >= 1 and number == int(number) and number <= 1e12:
+                return int(number)
+        self.fail(f"{value!r} is no number of draws; allowed: 1 to 1e12, as 100000, 250k or 1e6", param, ctx)
+
+
+def _options(*names: str) -> Callable[[Any], Any]:
+    table: dict[str, Any] = {
+        "draws": click.option("--draws", type=_Number(), default=100_000, help="Simulated worlds: 250k, 1e6. [100000]"),
+        "seed": click.option("--seed", type=int, default=1, help="Any whole number. [1]"),
+        "threads": click.option("--threads", type=click.IntRange(1, 1024), help="Moves no number. [all processors]"),
+        "set": click.option(
+            "--set", "sets", multiple=True, metavar="PATH=VALUE", help="Change a number or word of the deal. Repeatable."
+        ),
+        "structure": click.option("--structure", "structures", multiple=True, metavar="NAME", help="Only this one."),
+        "format": click.option(
+            "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", help="[table]"
+        ),
+        "quiet": click.option("--quiet", is_flag=True, help="No progress and no messages."),
+    }
+
+    def decorate(function: Any) -> Any:
+        for name in reversed(names):
+            function = table[name](function)
+        return function
+
+    return decorate
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(__version__, prog_name="sib")
+def cli() -> None:
+    """Simulate social impact bonds: trigger probability, investor return and payer cost."""
+
+
+@cli.command()
+@click.argument("deal")
+@_options("draws", "seed", "threads", "set", "structure", "format", "quiet")
+def run(
+    deal: str,
+    draws: int,
+    seed: int,
+    threads: int | None,
+    sets: tuple[str, ...],
+    structures: tuple[str, ...],
+    form: str,
+    quiet: bool,
+) -> None:
+    """Simulate every payment structure of DEAL, side by side on the same draws."""
+    from simulator.dealfile import load
+
+    loaded = load(deal, sets)
+    names = _known_structures(loaded.structures, structures)
+    from simulator.run import simulate, will_compile
+
+    if not quiet and will_compile():
+        click.echo("compiling the kernels, once for this installation; this takes some seconds", err=True)
+    with _progress(draws, quiet) as progress:
+        result = simulate(loaded, draws, seed, names, threads, progress)
+    if form == "json":
+        _print(result.to_json())
+    elif form == "csv":
+        _print_csv(["structure", "party", "metric", "statistic", "value", "standard_error"], result.rows())
+    else:
+        from simulator.report import run_tables
+
+        _print_tables(run_tables(result.to_dict()))
+    if not quiet:
+        for line in result.to_dict()["warnings"]:
+            click.echo(f"warning: {line}", err=True)
+
+
+@cli.command()
+@click.argument("deal")
+@click.option("--results", required=True, metavar="FILE", help="Observed results, CSV or YAML.")
+@_options("set", "structure", "format", "quiet")
+def settle(
+    deal: str, results: str, sets: tuple[str, ...], structures: tuple[str, ...], form: str, quiet: bool
+) -> None:
+    """What each structure of DEAL pays for observed results; no simulation."""
+    from simulator.dealfile import load
+
+    loaded = load(deal, sets)
+    names = _known_structures(loaded.structures, structures)
+    from simulator.settle import settle as settle_results
+
+    data = settle_results(loaded, results, names)
+    if form == "json":
+        _print(_json(data))
+    elif form == "csv":
+        rows = [
+            (name, *(row[key] for key in _SCHEDULE)) for name, each in data["structures"].items() for row in each["schedule"]
+        ]
+        _print_csv(["structure", *_SCHEDULE], rows)
+    else:
+        from simulator.report import settle_tables
+
+        _print_tables(settle_tables(data))
+
+
+_SCHEDULE = ["period", "date", "clause", "payer", "amount", "limited_by", "reason"]
+
+
+@cli.command()
+@click.argument("deal")
+@click.option("--draw", type=click.IntRange(0), required=True, metavar="K", help="Counted from 0.")
+@_options("seed", "set", "structure", "format", "quiet")
+def explain(
+    deal: str,
+    draw: int,
+    seed: int,
+    sets: tuple[str, ...],
+    structures: tuple[str, ...],
+    form: str,
+    quiet: bool,
+) -> None:
+    """One draw of DEAL as a dated ledger, with a reason beside each amount."""
+    from simulator.dealfile import load
+
+    loaded = load(deal, sets)
+    names = _known_structures(loaded.structures, structures)
+    from simulator.explain import explain as explain_draw
+
+    data = explain_draw(loaded, draw, seed, structures=names)
+    if form == "json":
+        _print(_json(data))
+    elif form == "csv":
+        keys = [*_SCHEDULE, "from", "to", "account", "account_after"]
+        rows = [(name, *(row[key] for key in keys)) for name, each in data["structures"].items() for row in each["schedule"]]
+        _print_csv(["structure", *keys], rows)
+    else:
+        from simulator.report import explain_tables
+
+        _print_tables(explain_tables(data))
+
+
+@cli.command()
+@click.argument("deals", nargs=-1, required=True)
+@_options("set", "quiet")
+def check(deals: tuple[str, ...], sets: tuple[str, ...], quiet: bool) -> None:
+    """Validate deal files; print every mistake at once."""
+    from simulator.dealfile import load
+    from simulator.yamlfile import DealError
+
+    wrong = False
+    for each in deals:
+        try:
+            load(each, sets)
+        except DealError as error:
+            wrong = True
+            click.echo(str(error), err=True)
+        else:
+            if not quiet:
+                click.echo(f"{each}: ok")
+    if wrong:
+        raise SystemExit(2)
+
+
+@cli.command()
+@click.argument("deal")
+@click.option("--paths", is_flag=True, help="List every path that --set can change, with its value.")
+@_options("set")
+def show(deal: str, paths: bool, sets: tuple[str, ...]) -> None:
+    """The fully resolved DEAL, which reads back as the same deal."""
+    from simulator import dealfile
+    from simulator.yamlfile import join_path
+
+    loaded = dealfile.load(deal, sets)
+    if not paths:
+        _print(dealfile.show(loaded).rstrip("\n"))
+        return
+    for path, value, neutral in dealfile.paths(loaded):
+        note = "" if neutral is None else f"    # neutral: {neutral}"
+        _print(f"{join_path(path)}={value}{note}")
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of the deal file, for editors."""
+    from simulator.dealfile import schema as made
+
+    _print(_json(made()))
+
+
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def _known_structures(known: Mapping[str, Any], asked: tuple[str, ...]) -> list[str] | None:
+    if not asked:
+        return None
+    from simulator.yamlfile import nearest
+
+    for name in asked:
+        if name not in known:
+            near = nearest(name, known)
+            hint = f"did you mean {near!r}?" if near else "allowed: " + ", ".join(known)
+            raise click.UsageError(f"no structure is called {name!r}; {hint}")
+    return [name for name in known if name in asked]
+
+
+def _json(data: Any) -> str:
+    import json
+
+    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _print_csv(header: list[str], rows: Any) -> None:
+    import csv
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(["" if cell is None else cell for cell in row] for row in rows)
+
+
+def _print_tables(tables: list[Any]) -> None:
+    from simulator.report import console
+
+    console().print(*tables, sep="\n")
+
+
+class _progress:  # noqa: N801 (reads as a word in `with`)
+    """A progress bar on standard error, on a terminal only."""
+
+    def __init__(self, draws: int, quiet: bool) -> None:
+        self.draws, self.shown = draws, sys.stderr.isatty() and not quiet
+        self.bar: Any = None
+
+    def __enter__(self) -> Callable[[int, int], None] | None:
+        if not self.shown:
+            return None
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        screen = Console(stderr=True, no_color="NO_COLOR" in os.environ)
+        columns = (TextColumn("draws"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.bar = Progress(*columns, console=screen, transient=True)
+        self.bar.start()
+        task = self.bar.add_task("draws", total=self.draws)
+        return lambda done, _: self.bar.update(task, completed=done)
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+
+def main() -> None:
+    """Entry point: every ending has its exit status, and none is a traceback."""
+    try:
+        status = cli.main(standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(status if isinstance(status, int) else 0)
+    except click.ClickException as error:
+        error.show(file=sys.stderr)
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        # the pool's threads may be deep in a kernel: leave without waiting for them
+        os._exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        click.echo(f"cannot write or read: {error.strerror or error} {error.filename or ''}".rstrip(), err=True)
+        sys.exit(2)
+    except MemoryError:
+        click.echo("not enough memory for this many draws; allowed: fewer --draws", err=True)
+        sys.exit(2)
+    except Exception as error:
+        from simulator.yamlfile import DealError
+
+        if isinstance(error, DealError):
+            click.echo(str(error), err=True)
+            sys.exit(2)
+        click.echo(f"a defect of ours, please report it: {type(error).__name__}: {error}", err=True)
+        if os.environ.get("SIB_TRACEBACK"):
+            raise
+        sys.exit(1)

@@ -5,9 +5,10 @@ replicate and path of names), a draw number and an index. Nothing depends on the
 so threads, chunks and added quantities cannot move a number that was already there.
 
 Counts are drawn by inverting their distribution function at one uniform, never by rejection, so that a
-small change in a parameter makes a small change in the draw. The quantile functions are meant to be
-*exact* (the smallest count whose distribution function reaches ``u``), which makes them monotone in
-``u`` and in the parameters.
+small change in a parameter makes a small change in the draw. The quantile functions are
+*exact* (the smallest count whose distribution function reaches ``u``; only a ``u`` within rounding of a
+jump, about 1e-14 of the smaller tail, can fall on its other side), which makes them monotone in ``u``
+and in the parameters.
 
 How a quantile is found
 -----------------------
@@ -37,8 +38,9 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from simulator.compiled import kernel
 
 __all__ = [
     "GAUSS_HERMITE_NODES",
@@ -105,7 +107,7 @@ def key(seed: int, layer: str, replicate: int, path: Sequence[str]) -> np.uint64
     return np.uint64(int.from_bytes(digest.digest(), "little"))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def philox(
     key: int | np.uint64, c0: int | np.uint64, c1: int | np.uint64
 ) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
@@ -145,7 +147,7 @@ def philox(
     return x0, x1, x2, x3
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def uniform(key: int | np.uint64, draw: int, index: int) -> float:
     """Uniform strictly inside (0, 1) at an address.
 
@@ -168,7 +170,7 @@ def uniform(key: int | np.uint64, draw: int, index: int) -> float:
     return (float(bits) + 0.5) * _ULP
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def uniforms(key: int | np.uint64, draws_start: int, n: int, index: int) -> NDArray[np.float64]:
     """Uniforms of consecutive draws: element ``d`` is ``uniform(key, draws_start + d, index)``.
 
@@ -197,13 +199,13 @@ def uniforms(key: int | np.uint64, draws_start: int, n: int, index: int) -> NDAr
 _SQRT_HALF = math.sqrt(0.5)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def normal_cdf(x: float) -> float:
     """Distribution function of the standard normal, to full relative precision in the lower tail."""
     return 0.5 * math.erfc(-x * _SQRT_HALF)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def normal_quantile(u: float) -> float:
     """Quantile of the standard normal (Wichura 1988, AS 241, PPND16).
 
@@ -298,12 +300,11 @@ _POISSON = 1
 _NEGATIVE_BINOMIAL = 2
 
 _TWO_PI = 2.0 * math.pi
-_HALF_LOG_TWO_PI = 0.5 * math.log(_TWO_PI)
 _EPSILON = 2.0**-52
 _SPLITTER = 134217729.0  # 2**27 + 1, Veltkamp's constant for doubles
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _product_error(x: float, y: float, product: float) -> float:
     """Exact ``x * y - product`` where ``product`` is the rounded product (Dekker 1971)."""
     t = _SPLITTER * x
@@ -315,7 +316,7 @@ def _product_error(x: float, y: float, product: float) -> float:
     return ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _stirling_error(x: float) -> float:
     """``log Gamma(x + 1)`` less Stirling's formula ``(x + 1/2) log x - x + log(2 pi) / 2``, ``x > 0``."""
     correction = 0.0
@@ -333,7 +334,7 @@ def _stirling_error(x: float) -> float:
     return correction + series / x
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _deviance(d: float, mean: float) -> float:
     """``x log(x / mean) - d`` for ``x = mean + d``, without cancellation when ``d`` is small."""
     x = mean + d
@@ -356,7 +357,7 @@ def _deviance(d: float, mean: float) -> float:
     return x * math.log(x / mean) - d
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _beta_fraction(a: float, b: float, x: float, y: float, excess: float) -> float:
     """Incomplete beta function over ``x**a y**b / B(a, b)`` (Didonato and Morris 1992, eq. 9).
 
@@ -382,7 +383,7 @@ def _beta_fraction(a: float, b: float, x: float, y: float, excess: float) -> flo
     return 1.0 / value
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _gamma_fraction(a: float, x: float, excess: float, upper: bool) -> float:
     """Incomplete gamma function over ``x**a exp(-x) / Gamma(a)``: the limits of `_beta_fraction`.
 
@@ -412,7 +413,7 @@ def _gamma_fraction(a: float, x: float, excess: float, upper: bool) -> float:
     return 1.0 / value
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _tail(law: int, k: float, size: float, parameter: float) -> tuple[bool, float, float]:
     """Tail of a count law on the side of ``k`` away from the mean.
 
@@ -491,7 +492,7 @@ def _tail(law: int, k: float, size: float, parameter: float) -> tuple[bool, floa
     return False, scale * _beta_fraction(k + 1.0, other, p, q, d + q), probability
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def binomial_cdf(k: int, n: int, p: float) -> float:
     """``P(X <= k)`` for X binomial with ``n`` trials of probability ``p``."""
     if k < 0:
@@ -504,7 +505,7 @@ def binomial_cdf(k: int, n: int, p: float) -> float:
     return value if lower else 1.0 - value
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def poisson_cdf(k: int, mean: float) -> float:
     """``P(X <= k)`` for X Poisson."""
     if k < 0:
@@ -515,7 +516,7 @@ def poisson_cdf(k: int, mean: float) -> float:
     return value if lower else 1.0 - value
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def negative_binomial_cdf(k: int, size: float, mean: float) -> float:
     """``P(X <= k)`` for X negative binomial with variance ``mean + mean**2 / size``."""
     if k < 0:
@@ -540,14 +541,14 @@ _BELOW_ONE = 1.0 - 2.0**-53
 _LARGEST = 1e15  # beyond this neighbouring counts are too few units of a float apart
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _reaches(u: float, law: int, k: float, size: float, parameter: float) -> bool:
     """Whether ``P(X <= k) >= u``. The side is chosen by ``k``, so for one ``k`` it is monotone in u."""
     lower, value, _ = _tail(law, k, size, parameter)
     return value >= u if lower else value <= 1.0 - u
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _ratio(law: int, k: float, size: float, parameter: float) -> float:
     """``P(X = k + 1) / P(X = k)``."""
     if law == _POISSON:
@@ -557,7 +558,7 @@ def _ratio(law: int, k: float, size: float, parameter: float) -> float:
     return (size + k) / (k + 1.0) * (parameter / (size + parameter))
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _search(u: float, law: int, size: float, parameter: float, start: float, top: float) -> int:
     """Smallest ``k`` whose distribution function reaches ``u``, by exact tails.
 
@@ -645,7 +646,7 @@ def _search(u: float, law: int, size: float, parameter: float, start: float, top
     return int(yes)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _expansion(z: float, mean: float, variance: float, slope: float) -> float:
     """Cornish–Fisher expansion through the fifth cumulant, plus the half of the continuity correction.
 
@@ -668,7 +669,7 @@ def _expansion(z: float, mean: float, variance: float, slope: float) -> float:
     return mean + sd * w + 0.5
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _tolerance(z: float, mean: float, variance: float, slope: float) -> float:
     """Twice the largest error of `_expansion`, for tails of 1e-5 and variances of 12 or more.
 
@@ -682,7 +683,7 @@ def _tolerance(z: float, mean: float, variance: float, slope: float) -> float:
     return series + 1e-9 + 1e-15 * (mean + 20.0 * sd)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _decide(
     u: float, law: int, size: float, parameter: float, mean: float, variance: float, slope: float, top: float
 ) -> int:
@@ -699,7 +700,7 @@ def _decide(
     return _search(u, law, size, parameter, math.floor(min(max(x, 0.0), top)), top)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def binomial_quantile(u: float, n: int, p: float) -> int:
     """Smallest ``k`` with ``P(X <= k) >= u``, X binomial.
 
@@ -716,6 +717,11 @@ def binomial_quantile(u: float, n: int, p: float) -> int:
     -------
     int
         Exact; nondecreasing in ``u``, ``n`` and ``p``.
+
+    Raises
+    ------
+    ValueError
+        If ``u`` or ``p`` is not a number.
     """
     if n <= 0 or p <= 0.0:
         return 0
@@ -754,7 +760,7 @@ def binomial_quantile(u: float, n: int, p: float) -> int:
     return _decide(u, _BINOMIAL, size, p, size * p, variance, q - p, size)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def poisson_quantile(u: float, mean: float) -> int:
     """Smallest ``k`` with ``P(X <= k) >= u``, X Poisson.
 
@@ -768,7 +774,13 @@ def poisson_quantile(u: float, mean: float) -> int:
     Returns
     -------
     int
-        Exact; nondecreasing in ``u`` and ``mean``.
+        Exact; nondecreasing in ``u`` and ``mean``. There is no largest count: 1 or more is taken as the
+        largest float below 1.
+
+    Raises
+    ------
+    ValueError
+        If ``u`` or ``mean`` is not a number, or ``mean`` is 1e15 or more.
     """
     if mean <= 0.0 or u <= 0.0:
         return 0
@@ -788,7 +800,7 @@ def poisson_quantile(u: float, mean: float) -> int:
     return _decide(u, _POISSON, 0.0, mean, mean, mean, 1.0, math.inf)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def negative_binomial_quantile(u: float, size: float, mean: float) -> int:
     """Smallest ``k`` with ``P(X <= k) >= u``, X negative binomial.
 
@@ -804,12 +816,13 @@ def negative_binomial_quantile(u: float, size: float, mean: float) -> int:
     Returns
     -------
     int
-        Exact; nondecreasing in ``u`` and ``mean``.
+        Exact; nondecreasing in ``u`` and ``mean``. There is no largest count: 1 or more is taken as the
+        largest float below 1.
 
     Raises
     ------
     ValueError
-        If ``size`` is not positive.
+        If ``size`` is not positive, an argument is not a number, or ``mean`` is 1e15 or more.
     """
     if not size > 0.0:
         raise ValueError("the size of a negative binomial law must be one of the positive numbers")

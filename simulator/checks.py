@@ -72,7 +72,7 @@ def _named_quantities(deal: Deal) -> Found:
         name = str(leaf.quantity.args[0])
         used.add(name)
         try:
-            leaf.legal.check(quantity_of(deal, leaf.quantity))
+            leaf.legal.check(quantity_of(deal, leaf.quantity, leaf.legal))
         except QuantityError as error:
             if name in deal.quantities:
                 yield leaf.path, f"{name}: {error}"

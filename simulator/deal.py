@@ -33,7 +33,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from simulator.quantity import Quantity, QuantityError, parse
+from simulator.quantity import Quantity, QuantityError, fixed, parse
 
 MONTHS_A_STEP = {"month": 1, "quarter": 3, "half year": 6, "year": 12}
 MONTH_NAMES = (
@@ -63,11 +63,14 @@ class Range:
         Legal bounds, both inclusive, in the unit of the quantity.
     neutral
         Value that makes a nuisance harmless (attrition 0, delay 0, …); None where the number is no nuisance.
+    chance
+        Whether a percentage there is a chance although the number may exceed 1 (a level of yes/no or of events).
     """
 
     low: float = -INFINITY
     high: float = INFINITY
     neutral: float | None = None
+    chance: bool = False
 
     def check(self, quantity: Quantity) -> None:
         """Raise QuantityError if the quantity leaves its range by more than one draw in a thousand."""
@@ -83,12 +86,13 @@ class Range:
         if outside > 0.001:
             raise QuantityError(
                 f"{quantity.text()} is out of range in {outside:.1%} of draws; {allowed}: "
-                f"say truncated({quantity.text()}, {_bound_text(self.low)}, {_bound_text(self.high)})"
+                f"say truncated({quantity.text()}, {_bound_text(self.low, quantity)}, "
+                f"{_bound_text(self.high, quantity)})"
             )
 
 
-def _bound_text(bound: float) -> str:
-    return "none" if abs(bound) == INFINITY else f"{bound:g}"
+def _bound_text(bound: float, quantity: Quantity) -> str:
+    return "none" if abs(bound) == INFINITY else fixed(bound, quantity.unit).text()
 
 
 def _allowed(legal: Range) -> str:
@@ -127,6 +131,11 @@ def _unit(value: Any, unit: str) -> str:
     return "share" if unit == "number" and isinstance(value, str) and "%" in value else unit
 
 
+def _within(quantity: Quantity, legal: Range) -> Quantity:
+    """Read `80% to 95%` of a chance so that it stays one."""
+    return quantity.as_chance() if legal.low >= 0 and (legal.high <= 1 or legal.chance) else quantity
+
+
 def _plain(value: Any) -> Any:
     """Serialise a quantity as it would be written in a file: numbers stay numbers."""
     if isinstance(value, Worded):
@@ -144,7 +153,7 @@ def _quantity(unit: str, legal: Range) -> Any:
         else:
             if value is None or not isinstance(value, (int, float, str)):
                 raise ValueError(f"{_kind_of(value)} is no {unit}; allowed: a number or a distribution")
-            quantity = parse(value, _unit(value, unit), **(info.context or {}))
+            quantity = _within(parse(value, _unit(value, unit), **(info.context or {})), legal)
         legal.check(quantity)
         return quantity
 
@@ -231,7 +240,7 @@ Turnout = _quantity("share", Range(0, 10, neutral=1.0))
 Correlation = _quantity("share", Range(0, 0.99, neutral=0.0))
 Bias = _quantity("share", Range(-1, INFINITY, neutral=0.0))
 Effect = _quantity("share", Range())
-Level = _quantity("number", Range(0, INFINITY))
+Level = _quantity("number", Range(0, INFINITY, chance=True))
 Count = _quantity("number", Range(0, 1e12))
 Money = _quantity("money", Range(0, 1e18))
 Lag = _quantity("duration", Range(0, 1200))
@@ -957,8 +966,8 @@ def _find_range(parts: list[Any]) -> Range:
     return Range()
 
 
-def quantity_of(deal: Deal, quantity: Quantity) -> Quantity:
-    """Return the quantity itself, or the named one that it stands for, read in the same unit.
+def quantity_of(deal: Deal, quantity: Quantity, legal: Range | None = None) -> Quantity:
+    """Return the quantity itself, or the named one that it stands for, read in the same unit and range.
 
     Raises
     ------
@@ -974,7 +983,7 @@ def quantity_of(deal: Deal, quantity: Quantity) -> Quantity:
     found = parse(text, _unit(text, quantity.unit))
     if found.kind == "named":
         raise QuantityError(f"quantity {name!r} must be a number or a distribution, not another name")
-    return found
+    return found if legal is None else _within(found, legal)
 
 
 def outcome_names(deal: Deal) -> list[str]:

@@ -96,7 +96,9 @@ def _load(document: Document, folder: FilePath, sets: Sequence[str]) -> Deal:
         else:
             later.append((target, value))
     source = _Source(documents, tuple(given))
-    context = {"base": folder}
+    context: dict[str, Any] = {"base": folder}
+    if isinstance(currency := data.get("currency", "GBP"), str) and len(currency) == 3:
+        context["currency"] = currency
     deal = _validated(data, source, context)
     if later:
         plain = to_plain(deal)

@@ -23,6 +23,7 @@ from simulator.clauses import (
     AT_THE_END,
     AT_THE_START,
     CLAUSE_CAP,
+    CONTRACT,
     CONTRACT_CAP,
     EACH_COHORT,
     EACH_PARTICIPANT,
@@ -45,9 +46,9 @@ from simulator.waterfall import (
     PROVIDER,
     FinanceTerms,
     capital_call,
-    cost_in_period,
     distribution,
     investors_part,
+    spread_costs,
 )
 
 Floats = NDArray[np.float64]
@@ -85,13 +86,13 @@ class Terms(NamedTuple):
     per_head: int  # whether any cost is per person
 
 
-RECEIPTS, PAYER_COSTS, INVESTOR, PROVIDERS, OTHER_PARTIES, SERVICE, VEHICLE, REFERRED = range(8)
-"""Rows of `Book.flows`: payments of the outcome payers by date of payment; their own costs; the investors'; the
-provider's; set-up, management and evaluation; what delivery costs the provider; cash of the vehicle after the period;
-people referred."""
+OTHER_PARTIES, SERVICE, PAYER_COSTS, RECEIPTS, INVESTOR, PROVIDERS, VEHICLE, REFERRED = range(8)
+"""Rows of `Book.flows`: set-up, management and evaluation; what delivery costs the provider; the payers' own costs (these
+three by the parties of `waterfall`); payments of the outcome payers by date of payment; the investors'; the provider's; cash
+of the vehicle after the period; people referred."""
 QUANTITY, MONEY, GROSS = range(3)
 PAID, UNCAPPED_MONEY = range(2)
-DUE_AT, MET, LIMITED_BY = range(3)
+DUE_AT, MET, LIMITED_BY, SETTLED = range(4)
 COUNTED_SO_FAR, CARRIED = range(2)
 
 
@@ -104,7 +105,8 @@ class Book(NamedTuple):
     flows: Floats  # [8, T + 2]
     buckets: Floats  # [K, T + 1, 3] for each participant: outcomes by period, money after and before the cap per person
     settled: Floats  # [K, C + 1, 2] money after all caps, and before any
-    state: Ints  # [K, C + 1, 3] period in which a clause is due (0 never), trigger met, last cap that bound
+    state: Ints  # [K, C + 1, 4] period in which a clause is due (0 never), trigger met, last cap that bound, settled
+    busy: NDArray[np.bool_]  # [T + 2] whether any clause may owe something in a period
     so_far: Floats  # [K, 2] outcomes counted against a clause's cap; money carried over the cap of the year
     by_year: Floats  # [Y] the payers' cash by financial year
 
@@ -122,7 +124,8 @@ def new_book(clauses: int, cohorts: int, periods: int, years: int) -> Book:
         flows=np.zeros((8, periods + 2)),
         buckets=np.zeros((clauses, periods + 1, 3)),
         settled=np.zeros((clauses, cohorts + 1, 2)),
-        state=np.zeros((clauses, cohorts + 1, 3), np.int64),
+        state=np.zeros((clauses, cohorts + 1, 4), np.int64),
+        busy=np.zeros(periods + 2, np.bool_),
         so_far=np.zeros((clauses, 2)),
         by_year=np.zeros(years),
     )
@@ -134,20 +137,18 @@ def planned_costs(v: Floats, terms: Terms, calendar: Calendar, people: Ints, blo
 
     The last entry is the planned cost of ending, apart from the sums.
     """
-    planned = np.zeros(calendar.periods + 2)
-    referred = np.zeros(calendar.periods + 2)
+    T = calendar.periods
+    planned = np.zeros(T + 2)
+    referred = np.zeros(T + 2)
+    falls = np.zeros((3, T + 2))
     spread_referrals(people, blocks, referred)
-    never = calendar.periods + 1
-    for t in range(1, calendar.periods + 1):
-        planned[t] = planned[t - 1]
-        for party in (OTHERS, PROVIDER):
-            planned[t] += cost_in_period(
-                v, terms.costs, party, t, calendar.first, calendar.last, never, referred[t], calendar.a_year
-            )
+    spread_costs(v, terms.costs, calendar.first, calendar.last, T + 1, 0, calendar.a_year, referred, falls)
+    for t in range(1, T + 1):
+        planned[t] = planned[t - 1] + falls[OTHERS, t] + falls[PROVIDER, t]
     for j in range(terms.costs.size):
         cost = terms.costs[j]
         if cost.form == END and cost.party != PAYER:
-            planned[calendar.periods + 1] += v[cost.amount_at]
+            planned[T + 1] += v[cost.amount_at]
     return planned
 
 
@@ -168,7 +169,7 @@ def _tally(people: Ints, counts: Floats, blocks: Any, better: Floats, stop: int,
     tally.additional[:] = 0.0
     tally.people[:] = 0.0
     for b in range(blocks.size):
-        if blocks[b].last > stop:
+        if blocks[b].reach > stop:
             continue
         c = blocks[b].cohort
         tally.people[c] += people[b]
@@ -182,7 +183,7 @@ def _known_at(when: Ints, cohort: Any, blocks: Any, o: int, stop: int) -> int:
     """Period in which an outcome of a cohort is known: of its last people counted, or the last claim if earlier."""
     known = 0
     for b in range(cohort.first_block, cohort.end_block):
-        if blocks[b].last <= stop:
+        if blocks[b].reach <= stop:
             known = max(known, min(when[o, b], max(cohort.claim, blocks[b].last)))
     return known
 
@@ -196,12 +197,14 @@ def _due_dates(
     cohorts: Any,
     blocks: Any,
     stop: int,
+    now: int,
     people: Floats,
     state: Ints,
+    busy: NDArray[np.bool_],
 ) -> None:
     """Fill the due dates: a cohort's clause when the last outcome it reads is known; pooled, when the last cohort's is.
 
-    A cohort that never ran is known not to have run at the stop.
+    A cohort that never ran is known not to have run at the stop. What a stop makes due at once is settled after `now`.
     """
     number = cohorts.size
     for k in range(clauses.size):
@@ -219,13 +222,23 @@ def _due_dates(
                     due = max(due, _known_at(when, cohorts[c], blocks, measures[clause.times].outcome, stop))
                 if clause.by >= 0:
                     due = max(due, _known_at(when, cohorts[c], blocks, measures[clause.by].outcome, stop))
-                state[k, c, DUE_AT] = due
+                if clause.scope == EACH_COHORT:
+                    _mark_due(state[k, c], due, now, busy)
             else:
                 state[k, c, DUE_AT] = 0
-                if blocks[cohorts[c].end_block - 1].last > stop:
+                if blocks[cohorts[c].end_block - 1].reach > stop:
                     due = stop
             pooled = max(pooled, due)
-        state[k, number, DUE_AT] = pooled if clause.scope == POOLED else 0
+        if clause.scope == POOLED:
+            _mark_due(state[k, number], pooled, now, busy)
+
+
+@kernel
+def _mark_due(row: Ints, due: int, now: int, busy: NDArray[np.bool_]) -> None:
+    if row[SETTLED] == 0:
+        row[DUE_AT] = max(due, now + 1) if due > 0 else 0
+        if 0 < row[DUE_AT] < busy.size:
+            busy[row[DUE_AT]] = True
 
 
 @kernel
@@ -345,11 +358,15 @@ def play(
     state[:] = 0
     so_far[:] = 0.0
     book.by_year[:] = 0.0
+    busy = book.busy
+    busy[:] = False
+    now = 0
     _tally(people, counts, blocks, better, stop, tally)
-    _due_dates(clauses, conditions, measures, when, cohorts, blocks, stop, tally.people, state)
-    late = _bucket(v, clauses, blocks, when, counts, capped, has_cap, stop, 0, T, buckets)
+    _due_dates(clauses, conditions, measures, when, cohorts, blocks, stop, now, tally.people, state, busy)
+    late = _bucket(v, clauses, calendar, blocks, when, counts, capped, has_cap, stop, now, buckets, busy)
     if terms.per_head:
         spread_referrals(people, blocks, flows[REFERRED])
+    spread_costs(v, costs, first, last, stop, now, a_year, flows[REFERRED], flows[:3])
     lag = math.ceil(v[terms.paid_after_at] / calendar.step - 1e-9)
     caps = (terms.contract_cap_at, terms.year_cap_at, terms.carried_forward)
     totals = np.zeros(2 + clauses.size)
@@ -381,13 +398,7 @@ def play(
         if new_year:
             totals[1] = 0.0
         # 1 costs
-        referred = flows[REFERRED, t]
-        other = cost_in_period(v, costs, OTHERS, t, first, last, stop, referred, a_year)
-        delivery = cost_in_period(v, costs, PROVIDER, t, first, last, stop, referred, a_year)
-        flows[PAYER_COSTS, t] = cost_in_period(v, costs, PAYER, t, first, last, stop, referred, a_year)
-        flows[OTHER_PARTIES, t] += other
-        flows[SERVICE, t] += delivery
-        due = other + delivery
+        due = flows[OTHER_PARTIES, t] + flows[SERVICE, t]
         paid = due
         if has_finance:
             paid = min(cash, arrears + due)
@@ -398,7 +409,7 @@ def play(
             flows[PROVIDERS, t] -= due
         # 2 clauses
         payable = 0.0
-        for k in range(clauses.size):
+        for k in range(clauses.size if busy[t] or new_year else 0):
             clause = clauses[k]
             if new_year and so_far[k, CARRIED] > 0.0:
                 raw = so_far[k, CARRIED]
@@ -423,7 +434,10 @@ def play(
             elif clause.scope == EACH_COHORT or clause.scope == POOLED:
                 low, high = (0, number) if clause.scope == EACH_COHORT else (number, number + 1)
                 for column in range(low, high):
-                    if state[k, column, DUE_AT] != t or (triggered & clause.unless) != 0:
+                    if state[k, column, DUE_AT] != t:
+                        continue
+                    state[k, column, SETTLED] = 1
+                    if (triggered & clause.unless) != 0:
                         continue
                     raw, quantity, met = _owed(
                         v, clause, conditions, terms.points, measures, column, number, tally, arms, published
@@ -473,9 +487,11 @@ def play(
             if finance.stops_referrals == 1 and short and t < min(last, stop):
                 stop = t
                 buckets[:, t + 1 :] = 0.0
-                _bucket(v, clauses, blocks, when, counts, capped, has_cap, stop, t, T, buckets)
+                flows[:3, t + 1 :] = 0.0
+                _bucket(v, clauses, calendar, blocks, when, counts, capped, has_cap, stop, t, buckets, busy)
+                spread_costs(v, costs, first, last, stop, t, a_year, flows[REFERRED], flows[:3])
                 _tally(people, counts, blocks, better, stop, tally)
-                _due_dates(clauses, conditions, measures, when, cohorts, blocks, stop, tally.people, state)
+                _due_dates(clauses, conditions, measures, when, cohorts, blocks, stop, t, tally.people, state, busy)
         flows[VEHICLE, t] = cash
         broken = broken or cash < 0.0 or arrears < 0.0
     real, counted = _really(v, clauses, measures, number, tally, arms, settled)
@@ -502,6 +518,7 @@ def _needed(planned: Floats, t: int, ahead: int, stop: int, T: int) -> float:
 def _bucket(
     v: Floats,
     clauses: Any,
+    calendar: Calendar,
     blocks: Any,
     when: Ints,
     counts: Floats,
@@ -509,24 +526,33 @@ def _bucket(
     has_cap: bool,
     stop: int,
     after: int,
-    T: int,
     buckets: Floats,
+    busy: NDArray[np.bool_],
 ) -> float:
-    """Sort participants' outcomes and money into the periods later than `after`; return what falls past the horizon."""
+    """Sort participants' outcomes and money into the periods later than `after`; return what falls past the horizon.
+
+    Periods in which a fee may be due are marked as busy, too.
+    """
     late = 0.0
+    T = calendar.periods
     for k in range(clauses.size):
+        if clauses[k].scope == CONTRACT:
+            busy[1] = True
+            for t in range(calendar.first, min(max(calendar.last, stop + 1), T) + 1):
+                busy[t] = True
         if clauses[k].scope != EACH_PARTICIPANT:
             continue
         o = clauses[k].outcome
         price = v[clauses[k].rate_at]
         for b in range(blocks.size):
             number = counts[o, b, VERIFIED]
-            if number <= 0.0 or blocks[b].last > stop:
+            if number <= 0.0 or blocks[b].reach > stop:
                 continue
             t = when[o, b]
             if t > T:
                 late += 1.0
             elif t > after:
+                busy[t] = True
                 buckets[k, t, QUANTITY] += number
                 buckets[k, t, GROSS] += number * price
                 buckets[k, t, MONEY] += capped[k, b] if has_cap else number * price

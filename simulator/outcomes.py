@@ -75,6 +75,7 @@ BLOCK = np.dtype(
         ("cohort", np.int64),
         ("first", np.int64),  # first period of referral, from 1
         ("last", np.int64),  # last period of referral
+        ("reach", np.int64),  # period that service must reach for the block to count
         ("part", np.int64),  # position within its cohort
         ("parts", np.int64),  # number of blocks of its cohort
     ]

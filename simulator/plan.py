@@ -97,7 +97,7 @@ class _Columns:
         self._constants: dict[float, int] = {}
 
     def _add(self, deal: Deal, leaf: Leaf) -> None:
-        quantity = quantity_of(deal, leaf.quantity)
+        quantity = quantity_of(deal, leaf.quantity, leaf.legal)
         named = leaf.quantity.kind == "named"
         address = ("quantities", str(leaf.quantity.args[0])) if named else tuple(str(part) for part in leaf.path)
         self.at[leaf.path] = len(self.columns)
@@ -244,7 +244,9 @@ def _cohort_tables(deal: Deal, at: _Columns) -> tuple[np.ndarray, np.ndarray]:
             }
         )
         for part, (first, last) in enumerate(windows):
-            blocks.append({"cohort": index, "first": first, "last": last, "part": part, "parts": len(windows)})
+            reach = ends if each.if_cut_short == "does not run" else last
+            place = {"cohort": index, "part": part, "parts": len(windows)}
+            blocks.append(place | {"first": first, "last": last, "reach": reach})
     return _rows(o.COHORT, cohorts), _rows(o.BLOCK, blocks)
 
 

@@ -126,7 +126,7 @@ class Quantity:
     Attributes
     ----------
     kind : str
-        ``fixed``, ``named``, ``normal``, ``range``, ``beta``, ``beta_shape``, ``pert``, ``triangular``,
+        ``fixed``, ``named``, ``normal``, ``range``, ``logit_range``, ``beta``, ``beta_shape``, ``pert``, ``triangular``,
         ``uniform``, ``lognormal``, ``lognormal_median``, ``gamma``, ``truncated``, ``mixture`` or
         ``empirical``.
     args : tuple
@@ -205,6 +205,8 @@ class Quantity:
             return math.fsum(values) / len(values)
         if self.kind == "truncated":
             return _moments_between(*self.args)[0]
+        if self.kind == "logit_range":
+            return _logit_moment(self, 1)
         family, shape, at, scale = _standard(self)
         return at + scale * _MEANS[family](shape)[0]
 
@@ -221,6 +223,8 @@ class Quantity:
             return math.sqrt(math.fsum((value - centre) ** 2 for value in values) / len(values))
         if self.kind == "truncated":
             return _moments_between(*self.args)[1]
+        if self.kind == "logit_range":
+            return math.sqrt(max(0.0, _logit_moment(self, 2) - _logit_moment(self, 1) ** 2))
         family, shape, _, scale = _standard(self)
         return scale * _MEANS[family](shape)[1]
 
@@ -246,7 +250,18 @@ class Quantity:
             return self.args[2], self.args[3]
         if self.kind in {"pert", "triangular", "uniform"}:
             return self.args[0], self.args[-1]
+        if self.kind == "logit_range":
+            return 0.0, 1.0
         return _no_distribution(self)
+
+    def as_chance(self) -> Quantity:
+        """Return a 90% interval within 0 to 1 as logit-normal, so that it cannot leave that range.
+
+        Its 5th and 95th percentiles stay what the text says. Every other quantity is returned as it is.
+        """
+        if self.kind == "range" and self.unit == "share" and 0.0 < self.args[0] and self.args[1] < 1.0:
+            return replace(self, kind="logit_range")
+        return self
 
     def cdf(self, x: float) -> float:
         """Return the probability of at most `x`."""
@@ -282,7 +297,7 @@ class Quantity:
             return _amount_text(self.value, self.unit)
         if self.kind == "named":
             return self.name
-        if self.kind == "range":
+        if self.kind in {"range", "logit_range"}:
             return " to ".join(_amount_text(value, self.unit) for value in self.args)
         if self.kind == "empirical":
             return f"empirical({_file_text(self.args[0])}, {_file_text(self.args[1])})"
@@ -945,6 +960,29 @@ def _standard(quantity: Quantity) -> tuple[str, tuple[float, ...], float, float]
     return _no_distribution(quantity)
 
 
+def _logit(share: float) -> float:
+    return math.log(share / (1.0 - share))
+
+
+def _logit_shape(quantity: Quantity) -> tuple[float, float]:
+    """Return mean and standard deviation of the logit of a share whose 90% interval is given."""
+    low, high = (_logit(end) for end in quantity.args)
+    return (low + high) / 2, (high - low) / 2 / _NINETY
+
+
+def _logit_moment(quantity: Quantity, power: int) -> float:
+    """Return E[share^power]; the trapezium rule is exact to rounding on a smooth integrand that dies off."""
+    at, scale = _logit_shape(quantity)
+    step = 1 / 32
+    total = 0.0
+    for i in range(-9 * 32, 9 * 32 + 1):
+        z = i * step
+        x = at + scale * z
+        share = 1 / (1 + math.exp(-x)) if x > -700 else 0.0
+        total += math.exp(-z * z / 2) * share**power
+    return total * step / math.sqrt(2 * math.pi)
+
+
 def _no_distribution(quantity: Quantity) -> NoReturn:
     raise QuantityError(f"'{quantity.text()}' is only a name; look up what it stands for")
 
@@ -1106,6 +1144,9 @@ def _cdf(quantity: Quantity, x: float, *, left: bool = False) -> float:
             return 1.0
         start, end = _cdf_or(part, low, 0.0, left=True), _cdf_or(part, high, 1.0)
         return min(1.0, max(0.0, (_cdf(part, x, left=left) - start) / (end - start)))
+    if quantity.kind == "logit_range":
+        at, scale = _logit_shape(quantity)
+        return 0.0 if x <= 0.0 else 1.0 if x >= 1.0 else _normal_cdf((_logit(x) - at) / scale)
     family, shape, at, scale = _standard(quantity)
     return _standard_cdf(family, shape, (x - at) / scale)
 
@@ -1128,6 +1169,8 @@ def _cdfs(quantity: Quantity, x: Floats, *, left: bool = False) -> Floats:
         inside = np.clip((_cdfs(part, x, left=left) - start) / (end - start), 0.0, 1.0)
         inside = inside if low is None else np.where(x < low, 0.0, inside)
         return inside if high is None else np.where(x > high, 1.0, inside)
+    if quantity.kind == "logit_range":
+        return np.array([_cdf(quantity, float(each)) for each in np.ravel(x)]).reshape(np.shape(x))
     family, shape, at, scale = _standard(quantity)
     return _standard_cdfs(family, shape, (x - at) / scale)
 
@@ -1149,6 +1192,11 @@ def _quantile(quantity: Quantity, u: Floats) -> Floats:
         start, end = _cdf_or(part, low, 0.0, left=True), _cdf_or(part, high, 1.0)
         inner = np.clip(start + u * (end - start), 5e-324, 1 - 2.0**-53)
         return np.clip(_quantile(part, inner), low, high)
+    if quantity.kind == "logit_range":
+        from scipy.special import expit
+
+        at, scale = _logit_shape(quantity)
+        return np.asarray(expit(at + scale * _standard_quantiles("normal", (), u)))
     family, shape, at, scale = _standard(quantity)
     out = at + scale * _standard_quantiles(family, shape, u)
     return np.clip(out, *quantity.support()) if family in {"beta", "triangular", "uniform"} else out

@@ -282,15 +282,15 @@ def _spread(people: int, parts: int) -> list[int]:
     return [people * (part + 1) // parts - people * part // parts for part in range(parts)]
 
 
-def _plain(number: float) -> str:
+def _plain(number: float, decimals: int = 2) -> str:
     """Write a number for people: 18,000 or 24.1 or 0.0625."""
-    text = f"{number:,.2f}" if abs(number) >= 1 else f"{number:.6f}"
+    text = f"{number:,.{decimals}f}" if abs(number) >= 1 else f"{number:.6f}"
     text = text.rstrip("0").rstrip(".")
     return "0" if text in {"-0", ""} else text
 
 
 def _percent(share: float) -> str:
-    return f"{_plain(round(100 * share, 6))}%"
+    return f"{_plain(100 * share, 6)}%"
 
 
 @dataclass(frozen=True)
@@ -405,6 +405,9 @@ class _Play:
 
     def _counts(self, block: Block) -> bool:
         """Whether people count: those whose referrals were cut short by a stop do not."""
+        cohort = self.deal.cohorts[block.cohort]
+        if cohort.if_cut_short == "does not run":
+            return self.time.period(cohort.referred.last) <= self.stop
         return block.last <= self.stop
 
     def _counted(self, cohort: str) -> list[Block]:
@@ -458,7 +461,7 @@ class _Play:
         """Write the value of a measure: shares as a percentage."""
         what = measure_of(self.deal, measure)
         is_share = what.kind == "share" or (what.kind in {"reduction", "increase"} and what.as_ == "share")
-        return _percent(value) if is_share else _plain(value)
+        return _percent(value) if is_share else _plain(value, 6)
 
     # -- When a clause is due -------------------------------------------------------------------------------
 
@@ -521,7 +524,8 @@ class _Play:
         quantity = gross = amount = 0.0
         fell_due = False
         for position, block in enumerate(self.happened.blocks):
-            if self._counts(block) and block.when[outcome] == t and block.people > 0:
+            some = block.people > 0 or block.verified.get(outcome, 0.0) > 0
+            if self._counts(block) and block.when[outcome] == t and some:
                 fell_due = True
                 quantity += block.verified.get(outcome, 0.0)
                 gross += block.verified.get(outcome, 0.0) * price
@@ -768,12 +772,12 @@ class _Play:
     def _planned_referrals(self) -> dict[int, int]:
         """People who are planned to be referred in each period."""
         referred: defaultdict[int, int] = defaultdict(int)
-        for cohort, blocks in self.blocks.items():
+        for cohort, terms in self.deal.cohorts.items():
             path = ("cohorts", cohort)
             planned = math.floor(self.expected[*path, "people"] * self.expected[*path, "referrals"] + 0.5)
-            for block, people in zip(blocks, _spread(planned, len(blocks)), strict=True):
-                for offset, number in enumerate(_spread(people, block.last - block.first + 1)):
-                    referred[block.first + offset] += number
+            first, last = self.time.period(terms.referred.first), self.time.period(terms.referred.last)
+            for offset, number in enumerate(_spread(planned, last - first + 1)):
+                referred[first + offset] += number
         return referred
 
     def _referred(self, t: int) -> int:
@@ -1071,7 +1075,7 @@ def _rate_of_return(flows: Sequence[float], a_year: int) -> tuple[float | None, 
     """Annual effective rate at which flows are worth nothing, and a note where there is more to say.
 
     A total loss is -100%. Where several rates solve the equation, the one nearest zero with the sign of the
-    profit is returned. A rate is sought by walking away from zero in small steps and halving the step that
+    profit is returned, or the one nearest zero if none has that sign. A rate is sought by walking away from zero in small steps and halving the step that
     holds it.
     """
     largest = max(abs(flow) for flow in flows)
@@ -1084,13 +1088,14 @@ def _rate_of_return(flows: Sequence[float], a_year: int) -> tuple[float | None, 
     if abs(profit) <= 1e-12 * sum(abs(flow) for flow in flows):
         return 0.0, None
     with_its_sign = _roots(flows, 1 if profit > 0 else -1)
-    if not with_its_sign:
-        return None, "no rate solves it"
     signs = [flow > 0 for flow in flows if flow != 0]
     changes = sum(before != after for before, after in pairwise(signs))
-    several = changes > 1 and len(with_its_sign) + len(_roots(flows, -1 if profit > 0 else 1)) > 1
+    others = _roots(flows, -1 if profit > 0 else 1) if changes > 1 or not with_its_sign else []
+    if not with_its_sign and not others:
+        return None, "no rate solves it"
+    several = len(with_its_sign) + len(others) > 1
     note = "several rates solve it; this one is nearest zero with the sign of the profit" if several else None
-    return math.exp(with_its_sign[0] * a_year) - 1, note
+    return math.exp((with_its_sign or others)[0] * a_year) - 1, note
 
 
 def _roots(flows: Sequence[float], direction: int) -> list[float]:

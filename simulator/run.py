@@ -144,7 +144,7 @@ def simulate_outcomes(
             for i in range(4):
                 totals[d, o, i] = 0.0
             for b in range(blocks.size):
-                if blocks[b].last <= stop:
+                if blocks[b].reach <= stop:
                     totals[d, o, 0] += one.counts[o, b, VERIFIED]
                     totals[d, o, 1] += one.counts[o, b, TRUE]
                     totals[d, o, 2] += one.counts[o, b, WITHOUT]

@@ -36,36 +36,38 @@ class FinanceTerms(NamedTuple):
 
 
 @kernel
-def cost_in_period(
+def spread_costs(
     v: Floats,
     costs: Any,
-    party: int,
-    t: int,
     first: int,
     last: int,
     stop: int,
-    referred: float,
+    after: int,
     a_year: float,
-) -> float:
-    """Cost to one party that falls in period t, service running first..last and ended by `stop`.
+    referred: Floats,
+    falls: Floats,
+) -> None:
+    """Add costs to the periods later than `after` in which they fall, service running first..last or to the stop.
 
     Costs at the start fall in period 1; costs at the end in the last period of service, or in the one after a stop.
+    `falls` is [3, T + 2], a row for each party.
     """
-    total = 0.0
+    periods = falls.shape[1] - 2
     final = min(last, stop)
-    ending = last if stop >= last else stop + 1
     for j in range(costs.size):
         cost = costs[j]
-        if cost.party != party:
-            continue
         amount = v[cost.amount_at]
-        if (cost.form == START and t == 1) or (cost.form == END and t == ending):
-            total += amount
-        elif cost.form == A_YEAR and first <= t <= final:
-            total += amount / a_year
-        elif cost.form == PER_PERSON and t <= stop:
-            total += amount * referred
-    return total
+        row = falls[cost.party]
+        if cost.form == A_YEAR:
+            for t in range(max(first, after + 1), final + 1):
+                row[t] += amount / a_year
+        elif cost.form == PER_PERSON:
+            for t in range(after + 1, min(stop, periods) + 1):
+                row[t] += amount * referred[t]
+        else:
+            t = 1 if cost.form == START else last if stop >= last else stop + 1
+            if after < t <= periods:
+                row[t] += amount
 
 
 @kernel

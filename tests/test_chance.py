@@ -214,7 +214,8 @@ def test_nine_nodes_integrate_powers_of_a_standard_normal():
 def test_distribution_functions_agree_with_incomplete_beta_and_gamma_functions():
     """With `betainc`, not `bdtr`: at n = 1e6 that one is wrong by 3e-9, and at 1e9 by 0.3.
 
-    The tolerance is for SciPy, whose error is 1e-12 at a size of 1e7 or 1e9; ours is held to 1e-13 by the sums below.
+    The tolerance is for SciPy, whose error is 1e-12 at a size of 1e7 or 1e9; the sums below hold ours
+    to 1e-13.
     """
     for _, n, p in BINOMIALS:
         for z in (-5.0, -1.0, 0.0, 0.5, 4.0):
@@ -308,10 +309,9 @@ def test_a_very_wide_geometric_law_follows_its_closed_form():
 def test_the_jumps_are_where_they_should_be_at_a_million_trials():
     """One unit of the 13th decimal each side of a jump.
 
-    An earlier prototype differed from SciPy's quantile once in 200,000 draws at n = 1e6. SciPy was
-    right: the jumps of `binom.ppf` are right to 1e-13, like these. A continued fraction cut off at 300
-    terms (as in `scipy.special.bdtr`) is wrong by 3e-9 at n = 1e6, where a jump is 8e-4 high: about one
-    draw in 200,000.
+    `binom.ppf` has its jumps there too. A continued fraction cut off at a few hundred terms, like that of
+    `scipy.special.bdtr`, is wrong by 3e-9 at n = 1e6, where a jump is 8e-4 high: enough to differ from
+    SciPy's quantile about once in 200,000 draws.
     """
     n, p = 1_000_000, 0.4
     k = np.arange(398_000, 402_001, 10)

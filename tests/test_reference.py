@@ -403,6 +403,11 @@ def test_the_pooled_fallback_pays_in_the_period_of_the_last_result():
     assert ledger.tests[-1].value == pytest.approx(0.077)
 
 
+def test_a_narrow_miss_is_not_shown_as_a_hit():
+    ledger = cohorts(1395.01, 1550)
+    assert "9.999355% is below 10%" in reasons(ledger, "each cohort")[0]
+
+
 def test_the_pooled_fallback_pays_nothing_below_its_bound():
     # 8.4% and 6.4% fewer are 7.4% pooled
     ledger = cohorts(1419.8, 1450.8)
@@ -435,7 +440,7 @@ def test_an_amount_that_reads_what_is_not_known_is_nothing():
 def test_a_comparison_with_nobody_is_not_known_and_meets_nothing():
     ledger = cohorts(1000, 1000, arms={("reconvictions", "one"): (0, 0)})
     assert not any(ledger.met.values())
-    assert {test.value for test in ledger.tests} == {None}
+    assert {(test.value, test.met) for test in ledger.tests} == {(None, False)}
     assert reasons(ledger, "pooled") == [f"0.00 because: {SHARE} is not known"]
 
 
@@ -744,7 +749,7 @@ def test_capital_is_called_on_the_planned_people_and_costs_follow_the_real_ones(
         ([0, 0], 1, None),
         ([0, 5], 1, None),
         ([-100, 0], 1, -1),
-        ([-100, 230, -132], 1, None),  # a loss, though 10% and 20% solve it
+        ([-100, 230, -132], 1, 0.1),  # a loss, though 10% and 20% solve it: the nearest to zero of all
     ],
 )
 def test_the_rate_of_return_is_the_one_nearest_zero_with_the_sign_of_the_profit(flows, a_year, rate):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from itertools import pairwise
 
 from simulator.deal import (
     Clause,
@@ -78,8 +79,12 @@ def _named_quantities(deal: Deal) -> Found:
                 yield leaf.path, f"{name}: {error}"
             else:
                 near = get_close_matches(name, deal.quantities, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else (
-                    "allowed: a number, a distribution such as normal(mean 10%, sd 4%), or a name under quantities"
+                hint = (
+                    f"did you mean {near[0]!r}?"
+                    if near
+                    else (
+                        "allowed: a number, a distribution such as normal(mean 10%, sd 4%), or a name under quantities"
+                    )
                 )
                 yield leaf.path, f"{name!r} is neither a number, a distribution nor a named quantity; {hint}"
     for name in deal.quantities:
@@ -138,9 +143,9 @@ def _single(path: Path, outcome: Outcome) -> Found:
         low = outcome.effect.probability_outside(-1, float("inf"))
         if low > 0.001:
             yield (*path, "effect"), f"{outcome.effect.text()} is below -100%; allowed: at least -100% of the level"
-    if outcome.baseline is not None and outcome.counts == "yes or no" and outcome.baseline.kind != "named":
-        if outcome.baseline.probability_outside(0, 1) > 0.001:
-            yield (*path, "baseline"), f"{outcome.baseline.text()} is no probability; allowed: 0% to 100%"
+    baseline = outcome.baseline if outcome.counts == "yes or no" else None
+    if baseline is not None and baseline.kind != "named" and baseline.probability_outside(0, 1) > 0.001:
+        yield (*path, "baseline"), f"{baseline.text()} is no probability; allowed: 0% to 100%"
 
 
 def _chain(path: Path, outcome: Outcome) -> Found:
@@ -287,7 +292,7 @@ def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above:
         yield (*path, "amount"), "by and table belong together; allowed: both or neither"
     if amount.table is not None:
         levels = [level.mean() for level, _ in amount.table.points]
-        if not levels or any(low >= high for low, high in zip(levels, levels[1:], strict=False)):
+        if not levels or any(low >= high for low, high in pairwise(levels)):
             yield (*path, "amount", "table", "points"), "levels must rise; allowed: [[LEVEL, AMOUNT], ...] upward"
     for key in ("by", "times"):
         name = getattr(amount, key)
@@ -309,8 +314,10 @@ def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above:
             yield (*path, "due"), "allowed for the contract: evenly, at the start or at the end"
     elif clause.due != "when known":
         yield (*path, "due"), "allowed for cohorts: when known"
-    if clause.at_most is not None and clause.at_most.outcomes is not None and not (
-        amount.times is not None and measure_of(deal, amount.times).kind == "count"
+    if (
+        clause.at_most is not None
+        and clause.at_most.outcomes is not None
+        and not (amount.times is not None and measure_of(deal, amount.times).kind == "count")
     ):
         yield (*path, "at_most", "outcomes"), "limits a counted outcome; allowed: with times an outcome"
 

@@ -1,8 +1,8 @@
 """The command line, `sib`.
 
-Results go to standard output and nothing else does; progress and messages go to standard error. Exit status: 0 done, 2 the
-user's file or option is wrong, 1 a defect of ours, 130 interrupted. Command bodies import what they need, so that
-`sib --help` loads neither NumPy nor numba.
+Results go to standard output and nothing else does; progress and messages go to standard error. Exit status: 0 done,
+2 the user's file or option is wrong, 1 a defect of ours, 130 interrupted. Command bodies import what they need, so
+that `sib --help` loads neither NumPy nor numba.
 """
 
 from __future__ import annotations
@@ -20,21 +20,19 @@ from simulator import __version__
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-class _Number(click.ParamType):
+class _Number(click.ParamType[int]):
     """A whole number: 100000, 100_000, 250k, 1e6, 1m."""
 
     name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read the number; fail with what is allowed."""
-        if isinstance(value, int):
-            return value
         match = re.fullmatch(r"([0-9][0-9_]*(?:\.[0-9]+)?(?:[eE]\+?[0-9]{1,2})?)\s*([kKmM]?)", str(value).strip())
         if match:
             number = float(match[1]) * {"": 1, "k": 1e3, "m": 1e6}[match[2].lower()]
-            if number >= 1 and number == int(number) and number <= 1e12:
+            if 1 <= number <= 1e12 and number == int(number):
                 return int(number)
-        self.fail(f"{value!r} is no number of draws; allowed: 1 to 1e12, as 100000, 250k or 1e6", param, ctx)
+        return self.fail(f"{value!r} is no number of draws; allowed: 1 to 1e12, as 100000, 250k or 1e6", param, ctx)
 
 
 def _options(*names: str) -> Callable[[Any], Any]:
@@ -43,7 +41,7 @@ def _options(*names: str) -> Callable[[Any], Any]:
         "seed": click.option("--seed", type=int, default=1, help="Any whole number. [1]"),
         "threads": click.option("--threads", type=click.IntRange(1, 1024), help="Moves no number. [all processors]"),
         "set": click.option(
-            "--set", "sets", multiple=True, metavar="PATH=VALUE", help="Change a number or word of the deal. Repeatable."
+            "--set", "sets", multiple=True, metavar="PATH=VALUE", help="Change a value of the deal. Repeatable."
         ),
         "structure": click.option("--structure", "structures", multiple=True, metavar="NAME", help="Only this one."),
         "format": click.option(
@@ -107,9 +105,7 @@ def run(
 @click.argument("deal")
 @click.option("--results", required=True, metavar="FILE", help="Observed results, CSV or YAML.")
 @_options("set", "structure", "format", "quiet")
-def settle(
-    deal: str, results: str, sets: tuple[str, ...], structures: tuple[str, ...], form: str, quiet: bool
-) -> None:
+def settle(deal: str, results: str, sets: tuple[str, ...], structures: tuple[str, ...], form: str, quiet: bool) -> None:
     """What each structure of DEAL pays for observed results; no simulation."""
     from simulator.dealfile import load
 
@@ -121,10 +117,7 @@ def settle(
     if form == "json":
         _print(_json(data))
     elif form == "csv":
-        rows = [
-            (name, *(row[key] for key in _SCHEDULE)) for name, each in data["structures"].items() for row in each["schedule"]
-        ]
-        _print_csv(["structure", *_SCHEDULE], rows)
+        _print_csv(["structure", *_SCHEDULE], _schedule_rows(data, _SCHEDULE))
     else:
         from simulator.report import settle_tables
 
@@ -132,6 +125,11 @@ def settle(
 
 
 _SCHEDULE = ["period", "date", "clause", "payer", "amount", "limited_by", "reason"]
+
+
+def _schedule_rows(data: Mapping[str, Any], keys: list[str]) -> list[tuple[Any, ...]]:
+    structures = data["structures"].items()
+    return [(name, *(row[key] for key in keys)) for name, each in structures for row in each["schedule"]]
 
 
 @cli.command()
@@ -159,8 +157,7 @@ def explain(
         _print(_json(data))
     elif form == "csv":
         keys = [*_SCHEDULE, "from", "to", "account", "account_after"]
-        rows = [(name, *(row[key] for key in keys)) for name, each in data["structures"].items() for row in each["schedule"]]
-        _print_csv(["structure", *keys], rows)
+        _print_csv(["structure", *keys], _schedule_rows(data, keys))
     else:
         from simulator.report import explain_tables
 

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from numba import njit
-from numba.core import caching, config
+from numba.core import caching
+from numba.core import config as numba_config
 
+config = cast(Any, numba_config)  # its settings are made at run time
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -44,15 +46,15 @@ class _Stamped:
         return str(Path(above, f"kernels-{package_stamp()[:16]}"))
 
 
-class ProvidedFolder(_Stamped, caching.UserProvidedCacheLocator):  # type: ignore[misc]
+class ProvidedFolder(_Stamped, caching.UserProvidedCacheLocator):
     """The folder named by NUMBA_CACHE_DIR."""
 
 
-class InTree(_Stamped, caching.InTreeCacheLocator):  # type: ignore[misc]
+class InTree(_Stamped, caching.InTreeCacheLocator):
     """The package's own `__pycache__`."""
 
 
-class UserWide(_Stamped, caching.UserWideCacheLocator):  # type: ignore[misc]
+class UserWide(_Stamped, caching.UserWideCacheLocator):
     """The user's cache folder, where the installation is read-only."""
 
 

@@ -25,6 +25,8 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     PlainSerializer,
     PlainValidator,
     Strict,
@@ -32,6 +34,7 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
 )
+from pydantic_core import core_schema
 
 from simulator.quantity import Quantity, QuantityError, fixed, parse
 
@@ -146,26 +149,94 @@ def _plain(value: Any) -> Any:
     return value.text()
 
 
-def _quantity(unit: str, legal: Range) -> Any:
-    def validate(value: Any, info: ValidationInfo) -> Quantity:
+@dataclass(frozen=True)
+class Reads:
+    """How a number of the file is read: its unit, and what it may be. Metadata of an annotated type."""
+
+    unit: str
+    legal: Range
+
+    def read(self, value: Any, info: ValidationInfo) -> Quantity:
+        """Read a value; raises ValueError with what is wrong and what is allowed."""
         if isinstance(value, Quantity):
             quantity = value
         else:
             if value is None or not isinstance(value, (int, float, str)):
-                raise ValueError(f"{_kind_of(value)} is no {unit}; allowed: a number or a distribution")
-            quantity = _within(parse(value, _unit(value, unit), **(info.context or {})), legal)
-        legal.check(quantity)
+                raise ValueError(f"{_kind_of(value)} is no {self.unit}; allowed: a number or a distribution")
+            quantity = parse(value, _unit(value, self.unit), **(info.context or {}))
+            quantity = _within(quantity, self.legal)
+        self.legal.check(quantity)
         return quantity
 
-    schema: dict[str, Any] = {
-        "anyOf": [
-            {"type": "number"},
-            {"type": "string", "pattern": r"^\S.*$"},
-        ],
-        "description": f"{unit}: a number, a distribution such as normal(mean 10%, sd 4%), or a quantity's name",
-        "examples": _EXAMPLES[unit],
-    }
-    return Annotated[Quantity, PlainValidator(validate), PlainSerializer(_plain), WithJsonSchema(schema), legal]
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.with_info_plain_validator_function(
+            self.read, serialization=core_schema.plain_serializer_function_ser_schema(_plain)
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {
+            "anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\S.*$"}],
+            "description": (
+                f"{self.unit}: a number, a distribution such as normal(mean 10%, sd 4%), or a quantity's name"
+            ),
+            "examples": _EXAMPLES[self.unit],
+        }
+
+
+@dataclass(frozen=True)
+class ReadsWorded:
+    """How a number with words is read: `at least 10%`, `640000 a year`. Metadata of an annotated type.
+
+    `forms` pairs accepted words with their canonical form; `default` is the form of a bare number.
+    """
+
+    unit: str
+    legal: Range
+    forms: tuple[tuple[str, str], ...]
+    before: bool
+    default: str | None
+    what: str
+
+    def read(self, value: Any, info: ValidationInfo) -> Worded:
+        """Read a value; raises ValueError with what is wrong and what is allowed."""
+        if isinstance(value, Worded):
+            return value
+        form = self.default
+        number: Any = value
+        if isinstance(value, str):
+            text = " ".join(value.split())
+            for words, canonical in sorted(self.forms, key=lambda pair: -len(pair[0])):
+                if self.before and text.lower().startswith(words + " "):
+                    form, number = canonical, text[len(words) + 1 :]
+                    break
+                if not self.before and text.lower().endswith(" " + words):
+                    form, number = canonical, text[: -len(words) - 1]
+                    break
+        if form is None or number is None or not isinstance(number, (int, float, str)):
+            raise ValueError(f"{_kind_of(value)} is no {self.what}; allowed: {self.allowed()}")
+        quantity = parse(number, _unit(number, self.unit), **(info.context or {}))
+        self.legal.check(quantity)
+        return Worded(form, quantity, self.before)
+
+    def allowed(self) -> str:
+        """List the forms."""
+        named = dict.fromkeys(canonical for _, canonical in self.forms)
+        return " | ".join(f"{form} NUMBER" if self.before else f"NUMBER {form}" for form in named)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.with_info_plain_validator_function(
+            self.read, serialization=core_schema.plain_serializer_function_ser_schema(_plain)
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {
+            "anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\S.*$"}],
+            "description": f"{self.what}: {self.allowed()}",
+        }
 
 
 _EXAMPLES: dict[str, list[Any]] = {
@@ -187,102 +258,91 @@ def _kind_of(value: Any) -> str:
     return "a list" if isinstance(value, list) else repr(value)
 
 
-def _worded(
-    unit: str, legal: Range, forms: Mapping[str, str], *, before: bool, default: str | None, what: str
-) -> Any:
-    """Build the type of a number with words; `forms` maps accepted words to their canonical form."""
-    ordered = sorted(forms, key=len, reverse=True)
-
-    def validate(value: Any, info: ValidationInfo) -> Worded:
-        if isinstance(value, Worded):
-            return value
-        form = default
-        number: Any = value
-        if isinstance(value, str):
-            text = " ".join(value.split())
-            for words in ordered:
-                if before and text.lower().startswith(words + " "):
-                    form, number = forms[words], text[len(words) + 1 :]
-                    break
-                if not before and text.lower().endswith(" " + words):
-                    form, number = forms[words], text[: -len(words) - 1]
-                    break
-        if form is None:
-            raise ValueError(f"{value!r} is no {what}; allowed: {_forms_text(forms, before)}")
-        if number is None or not isinstance(number, (int, float, str)):
-            raise ValueError(f"{_kind_of(value)} is no {what}; allowed: {_forms_text(forms, before)}")
-        quantity = parse(number, _unit(number, unit), **(info.context or {}))
-        if quantity.kind == "named" and number is value and before is False and " " in str(value):
-            # "640000 a yaer": a misspelt form must not pass as the name of a quantity unnoticed
-            head = str(value).split()[0]
-            if re.match(r"^[\d.+-]", head):
-                raise ValueError(f"{value!r} is no {what}; allowed: {_forms_text(forms, before)}")
-        legal.check(quantity)
-        return Worded(form, quantity, before)
-
-    schema = {
-        "anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\S.*$"}],
-        "description": f"{what}: {_forms_text(forms, before)}",
-    }
-    return Annotated[Worded, PlainValidator(validate), PlainSerializer(_plain), WithJsonSchema(schema), legal]
-
-
-def _forms_text(forms: Mapping[str, str], before: bool) -> str:
-    named = list(dict.fromkeys(form for form in forms.values() if form))
-    return " | ".join(f"{form} NUMBER" if before else f"NUMBER {form}" for form in named)
-
-
-Share = _quantity("share", Range(0, 1))
-Nuisance = _quantity("share", Range(0, 1, neutral=0.0))
+Share = Annotated[Quantity, Reads("share", Range(0, 1))]
+Nuisance = Annotated[Quantity, Reads("share", Range(0, 1, neutral=0.0))]
 """A share whose neutral value is 0."""
-EffectiveShare = _quantity("share", Range(1e-6, 1, neutral=1.0))
-Turnout = _quantity("share", Range(0, 10, neutral=1.0))
-Correlation = _quantity("share", Range(0, 0.99, neutral=0.0))
-Bias = _quantity("share", Range(-1, INFINITY, neutral=0.0))
-Effect = _quantity("share", Range())
-Level = _quantity("number", Range(0, INFINITY, chance=True))
-Count = _quantity("number", Range(0, 1e12))
-Money = _quantity("money", Range(0, 1e18))
-Lag = _quantity("duration", Range(0, 1200))
-Dispersion = _quantity("number", Range(1e-6, INFINITY))
-InterestRate = _worded(
-    "rate",
-    Range(-0.5, 10),
-    {"real": "real", "nominal": "nominal"},
-    before=False,
-    default="nominal",
-    what="rate a year",
-)
-Rate = _quantity("rate", Range(-0.5, 10))
-Cost = _worded(
-    "money",
-    Range(0, 1e18),
-    {"a year": "a year", "per year": "a year", "per person": "per person", "a person": "per person"}
-    | {"at the start": "at the start", "at the end": "at the end", "once": "at the start"},
-    before=False,
-    default="at the start",
-    what="cost",
-)
-Bound = _worded(
-    "number",
-    Range(),
-    {"at least": "at least", "at most": "at most", "more than": "more than", "less than": "less than"}
-    | {"fewer than": "less than", "above": "more than", "below": "less than"},
-    before=True,
-    default=None,
-    what="bound",
-)
-ArmSize = _worded(
-    "number",
-    Range(0, 1e12),
-    {"per person": "per person", "people": "people", "a person": "per person"},
-    before=False,
-    default="people",
-    what="size of a comparison arm",
-)
-Called = _worded(
-    "duration", Range(0, 1200), {"ahead": "ahead"}, before=False, default=None, what="time of calling capital"
-)
+EffectiveShare = Annotated[Quantity, Reads("share", Range(1e-6, 1, neutral=1.0))]
+Turnout = Annotated[Quantity, Reads("share", Range(0, 10, neutral=1.0))]
+Correlation = Annotated[Quantity, Reads("share", Range(0, 0.99, neutral=0.0))]
+Bias = Annotated[Quantity, Reads("share", Range(-1, INFINITY, neutral=0.0))]
+Effect = Annotated[Quantity, Reads("share", Range())]
+Level = Annotated[Quantity, Reads("number", Range(0, INFINITY, chance=True))]
+Count = Annotated[Quantity, Reads("number", Range(0, 1e12))]
+Money = Annotated[Quantity, Reads("money", Range(0, 1e18))]
+Lag = Annotated[Quantity, Reads("duration", Range(0, 1200))]
+Dispersion = Annotated[Quantity, Reads("number", Range(1e-6, INFINITY))]
+Rate = Annotated[Quantity, Reads("rate", Range(-0.5, 10))]
+InterestRate = Annotated[
+    Worded,
+    ReadsWorded(
+        unit="rate",
+        legal=Range(-0.5, 10),
+        forms=(("real", "real"), ("nominal", "nominal")),
+        before=False,
+        default="nominal",
+        what="rate a year",
+    ),
+]
+Cost = Annotated[
+    Worded,
+    ReadsWorded(
+        unit="money",
+        legal=Range(0, 1e18),
+        forms=(
+            ("at the start", "at the start"),
+            ("once", "at the start"),
+            ("a year", "a year"),
+            ("per year", "a year"),
+            ("per person", "per person"),
+            ("a person", "per person"),
+            ("at the end", "at the end"),
+        ),
+        before=False,
+        default="at the start",
+        what="cost",
+    ),
+]
+Bound = Annotated[
+    Worded,
+    ReadsWorded(
+        unit="number",
+        legal=Range(),
+        forms=(
+            ("at least", "at least"),
+            ("at most", "at most"),
+            ("more than", "more than"),
+            ("above", "more than"),
+            ("less than", "less than"),
+            ("fewer than", "less than"),
+            ("below", "less than"),
+        ),
+        before=True,
+        default=None,
+        what="bound",
+    ),
+]
+ArmSize = Annotated[
+    Worded,
+    ReadsWorded(
+        unit="number",
+        legal=Range(0, 1e12),
+        forms=(("per person", "per person"), ("a person", "per person"), ("people", "people")),
+        before=False,
+        default="people",
+        what="number of people",
+    ),
+]
+Called = Annotated[
+    Worded,
+    ReadsWorded(
+        unit="duration",
+        legal=Range(0, 1200),
+        forms=(("ahead", "ahead"),),
+        before=False,
+        default=None,
+        what="time of calling capital",
+    ),
+]
 
 
 @dataclass(frozen=True, order=True)
@@ -439,13 +499,9 @@ class Time(Model):
 class Rates(Model):
     """Discount rates a year. A present value is at the start of the deal, in nominal money."""
 
-    investor: InterestRate = Field(
-        default=Worded("nominal", parse(0.06, "rate")), validate_default=False
-    )
-    payer: InterestRate = Field(
-        default=Worded("real", parse(0.035, "rate")), validate_default=False
-    )
-    inflation: Rate = Field(default=parse(0.02, "rate"), validate_default=False)
+    investor: InterestRate = Worded("nominal", parse(0.06, "rate"))
+    payer: InterestRate = Worded("real", parse(0.035, "rate"))
+    inflation: Rate = parse(0.02, "rate")
 
 
 class Cohort(Model):
@@ -453,7 +509,7 @@ class Cohort(Model):
 
     people: Count
     referred: WindowField
-    referrals: Turnout = Field(default=parse(1.0, "share"), validate_default=False)
+    referrals: Turnout = parse(1.0, "share")
     """Share of the planned people who are referred."""
     last_claim: MonthField | None = None
     """Outcomes achieved after this month are not counted."""
@@ -464,18 +520,18 @@ class ComparisonArm(Model):
     """The evaluator's comparison group of a cohort."""
 
     people: ArmSize
-    effective_share: EffectiveShare = Field(default=parse(1.0, "share"), validate_default=False)
+    effective_share: EffectiveShare = parse(1.0, "share")
     """Effective size over nominal size (matched controls are re-used)."""
-    shared_bias: Bias = Field(default=parse(0.0, "share"), validate_default=False)
+    shared_bias: Bias = parse(0.0, "share")
     """Relative error of the arm's expected level, one value for all cohorts: pooling does not shrink it."""
 
 
 class Evidence(Model):
     """The evaluator between truth and payment."""
 
-    missing: Nuisance = Field(default=parse(0.0, "share"), validate_default=False)
+    missing: Nuisance = parse(0.0, "share")
     """Share of true outcomes without accepted evidence (or not claimed)."""
-    mistaken: Nuisance = Field(default=parse(0.0, "share"), validate_default=False)
+    mistaken: Nuisance = parse(0.0, "share")
     """Chance that one without the outcome is accepted as having it; for events, mistaken events a person."""
 
 
@@ -483,7 +539,7 @@ class Step(Model):
     """A milestone of a chain; `chance` is among those who took the step that it follows."""
 
     chance: Share
-    after: Lag = Field(default=parse("0 months", "duration"), validate_default=False)
+    after: Lag = parse("0 months", "duration")
     """Time after the step that it follows, or after referral for a first step."""
     follows: str | None = None
     """The step before; by default the one above in the file, `referral` for a step of everybody's."""
@@ -515,7 +571,7 @@ class Outcome(Model):
         | None
     ) = None
     """The true counterfactual: level a person; for milestones the chance of the first steps."""
-    effect: Effect = Field(default=parse(0.0, "share"), validate_default=False)
+    effect: Effect = parse(0.0, "share")
     effect_as: Literal["share", "units"] = "share"
     """share: level with service = without x (1 + effect); units: without + effect."""
     promised_effect: Effect | None = None
@@ -525,7 +581,7 @@ class Outcome(Model):
         Annotated[Dispersion, Tag("number")] | Annotated[Literal["none"], Tag("word")], _form_of("none")
     ] = "none"
     """Size of the negative binomial a person: variance = mean + mean^2 / dispersion; none: Poisson."""
-    known_after: Lag = Field(default=parse("0 months", "duration"), validate_default=False)
+    known_after: Lag = parse("0 months", "duration")
     comparison_arm: ComparisonArm | None = None
     evidence: Evidence = Evidence()
     steps: dict[str, Step] | None = None
@@ -558,7 +614,7 @@ class Measure(Model):
 
     @property
     def kind(self) -> str:
-        """count | share | reduction | increase."""
+        """Count | share | reduction | increase."""
         for kind in ("count_of", "share_of", "reduction_in", "increase_in"):
             if getattr(self, kind) is not None:
                 return kind.split("_", maxsplit=1)[0]
@@ -683,14 +739,12 @@ class Finance(Model):
     called: Annotated[
         Annotated[Called, Tag("number")] | Annotated[Literal["at the start"], Tag("word")],
         _form_of("at the start"),
-    ] = Field(
-        default=Worded("ahead", parse("3 months", "duration")), validate_default=False
-    )
+    ] = Worded("ahead", parse("3 months", "duration"))
     """Capital is called on the planned need this long ahead, less cash in hand."""
     recycled: Annotated[bool, Strict()] = True
     """Whether receipts pay for remaining planned costs before investors are repaid."""
     when_money_runs_out: Literal["provider advance", "stop referrals"] = "provider advance"
-    surplus_to_investors: Share = Field(default=parse(1.0, "share"), validate_default=False)
+    surplus_to_investors: Share = parse(1.0, "share")
     """Share of what is left after capital is repaid; the rest goes to the provider."""
 
 
@@ -714,7 +768,7 @@ class Structure(Model):
     fee: Money | None = None
     paid: Literal["evenly", "at the start", "at the end"] | None = None
     at_most: Caps = Caps()
-    paid_after: Lag = Field(default=parse("0 months", "duration"), validate_default=False)
+    paid_after: Lag = parse("0 months", "duration")
     """From the measurement of a result to its payment."""
     costs: Costs | None = None
     payer_costs: Costs | None = None
@@ -762,9 +816,7 @@ class Deal(Model):
     quantities: dict[str, str | float | int] = {}
     """Named quantities: drawn once a draw, used wherever their name stands for a number."""
     cohorts: dict[str, Cohort]
-    frailty_correlation: Correlation = Field(
-        default=parse(0.0, "share"), validate_default=False
-    )
+    frailty_correlation: Correlation = parse(0.0, "share")
     """Correlation between one person's yes/no outcomes and milestones, on the logistic latent scale."""
     outcomes: dict[str, Outcome]
     measures: dict[str, Measure] = {}
@@ -828,15 +880,11 @@ def _resolved_structure(deal: Deal, structure: Structure, measures: dict[str, Me
         if short.at_least.form == "people" and _is_share(short.at_least.quantity):
             measure = f"share with {short.outcome}"
             measures.setdefault(measure, Measure(share_of=short.outcome))
-        pays["group threshold"] = Clause(
-            for_=short.for_, when={measure: bound}, amount=Amount(lump_sum=short.pays)
-        )
+        pays["group threshold"] = Clause(for_=short.for_, when={measure: bound}, amount=Amount(lump_sum=short.pays))
     if structure.control_comparison:
         pays.update(_comparison_clauses(deal, structure.control_comparison, measures))
     if structure.fee is not None:
-        pays["fee"] = Clause(
-            for_="the contract", due=structure.paid or "evenly", amount=Amount(lump_sum=structure.fee)
-        )
+        pays["fee"] = Clause(for_="the contract", due=structure.paid or "evenly", amount=Amount(lump_sum=structure.fee))
     inherited = {
         key: getattr(deal, key) if getattr(structure, key) is None else getattr(structure, key)
         for key in ("payers", "costs", "payer_costs", "finance")
@@ -853,9 +901,7 @@ def _is_share(quantity: Quantity) -> bool:
     return quantity.kind != "named" and quantity.mean() < 1 and quantity.mean() > 0
 
 
-def _comparison_clauses(
-    deal: Deal, short: ControlComparison, measures: dict[str, Measure]
-) -> dict[str, Clause]:
+def _comparison_clauses(deal: Deal, short: ControlComparison, measures: dict[str, Measure]) -> dict[str, Clause]:
     outcome = deal.outcomes.get(short.outcome)
     fewer = outcome is not None and outcome.better == "fewer"
     key = "reduction_in" if fewer else "increase_in"
@@ -863,9 +909,7 @@ def _comparison_clauses(
     share, units = f"{words} {short.outcome}, share", f"{words} {short.outcome}, units"
     for name, unit in ((share, "share"), (units, "units")):
         measures.setdefault(name, Measure(**{key: short.outcome, "against": short.against, "as": unit}))
-    amount = (
-        Amount(price=short.price, times=units) if short.pays is None else Amount(lump_sum=short.pays)
-    )
+    amount = Amount(price=short.price, times=units) if short.pays is None else Amount(lump_sum=short.pays)
     clauses = {"each cohort": Clause(for_="each cohort", when={share: short.each_cohort}, amount=amount)}
     if short.pooled is not None:
         clauses["pooled"] = Clause(
@@ -958,8 +1002,8 @@ def _leaves_of(value: Any, path: tuple[str | int, ...], legal: Range) -> Iterato
 
 def _find_range(parts: list[Any]) -> Range:
     for part in parts:
-        if isinstance(part, Range):
-            return part
+        if isinstance(part, (Reads, ReadsWorded)):
+            return part.legal
         found = _find_range([*getattr(part, "__metadata__", ()), *getattr(part, "__args__", ())])
         if found != Range():
             return found

@@ -162,14 +162,9 @@ def _parsed_set(text: str) -> tuple[Path, Any]:
 def _parent_exists(data: Any, path: Path) -> bool:
     here = data
     for part in path[:-1]:
-        if isinstance(here, dict) and part in here:
-            here = here[part]
-        elif isinstance(here, list) and str(part).isdigit() and int(part) < len(here):
-            here = here[int(part)]
-        else:
-            return False
+        here = _inside(here, part)
     if isinstance(here, list):
-        return str(path[-1]).isdigit() and int(path[-1]) < len(here)
+        return _inside(here, path[-1]) is not _ABSENT
     # a new name beside others is a value that is missing only if the file knows the key or the types do
     return isinstance(here, dict) and (path[-1] in here or _is_field(path))
 
@@ -225,15 +220,25 @@ def _path_in(location: Sequence[str | int], data: Any, kind: str) -> Path:
     path: list[str | int] = []
     here = data
     for position, part in enumerate(location):
-        last = position == len(location) - 1
-        if isinstance(here, dict) and part in here:
-            here = here[part]
-        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
-            here = here[part]
-        elif not (last and kind == "missing"):
+        deeper = _inside(here, part)
+        if deeper is not _ABSENT:
+            here = deeper
+        elif not (position == len(location) - 1 and kind == "missing"):
             continue
         path.append(part)
     return tuple(path)
+
+
+_ABSENT = object()
+
+
+def _inside(here: Any, part: str | int) -> Any:
+    """What stands under a name of a mapping or at a place of a list, or _ABSENT."""
+    if isinstance(here, dict):
+        return here.get(part, _ABSENT)
+    if isinstance(here, list) and str(part).isdigit() and int(part) < len(here):
+        return here[int(part)]
+    return _ABSENT
 
 
 def _candidates(annotation: Any) -> Iterator[Any]:

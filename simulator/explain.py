@@ -65,9 +65,7 @@ def explain(
         "draw": draw,
         "engine": "people" if plan.people else "aggregate",
         "parameters": {
-            join_path(column.path): by_path[column.path]
-            for column in plan.columns
-            if not column.quantity.is_fixed
+            join_path(column.path): by_path[column.path] for column in plan.columns if not column.quantity.is_fixed
         },
         "service_ends": None if stops[0] > plan.calendar.periods else deal.time.date(int(stops[0])),
         "outcomes": _outcome_rows(plan, one),

@@ -87,9 +87,9 @@ class Terms(NamedTuple):
 
 
 OTHER_PARTIES, SERVICE, PAYER_COSTS, RECEIPTS, INVESTOR, PROVIDERS, VEHICLE, REFERRED = range(8)
-"""Rows of `Book.flows`: set-up, management and evaluation; what delivery costs the provider; the payers' own costs (these
-three by the parties of `waterfall`); payments of the outcome payers by date of payment; the investors'; the provider's; cash
-of the vehicle after the period; people referred."""
+"""Rows of `Book.flows`: set-up, management and evaluation; what delivery costs the provider; the payers' own costs
+(these three by the parties of `waterfall`); payments of the outcome payers by date of payment; the investors'; the
+provider's; cash of the vehicle after the period; people referred."""
 QUANTITY, MONEY, GROSS = range(3)
 PAID, UNCAPPED_MONEY = range(2)
 DUE_AT, MET, LIMITED_BY, SETTLED = range(4)
@@ -209,7 +209,7 @@ def _due_dates(
     number = cohorts.size
     for k in range(clauses.size):
         clause = clauses[k]
-        if clause.scope != EACH_COHORT and clause.scope != POOLED:
+        if clause.scope not in (EACH_COHORT, POOLED):
             continue
         pooled = 0
         for c in range(number):
@@ -302,11 +302,6 @@ def _fee_due(due: int, first: int, last: int, t: int, stop: int, amount: float) 
             return amount if t == last else 0.0
         return amount * max(stop - first + 1, 0) / length if t == stop + 1 else 0.0
     return 0.0
-
-
-@kernel
-def _nominal(v: Floats, rate_at: int, real: int, inflation_at: int) -> float:
-    return (1.0 + v[rate_at]) * (1.0 + v[inflation_at]) - 1.0 if real else v[rate_at]
 
 
 @kernel
@@ -431,7 +426,7 @@ def play(
                         totals,
                         book,
                     )
-            elif clause.scope == EACH_COHORT or clause.scope == POOLED:
+            elif clause.scope in (EACH_COHORT, POOLED):
                 low, high = (0, number) if clause.scope == EACH_COHORT else (number, number + 1)
                 for column in range(low, high):
                     if state[k, column, DUE_AT] != t:

@@ -188,14 +188,10 @@ def _text(path: str | Path) -> str:
     try:
         size = Path(path).stat().st_size
         if size > MAX_BYTES:
-            raise DealError(
-                Problem(name, 1, 1, "", f"the file holds {size:,} bytes; allowed: up to {MAX_BYTES:,}")
-            )
+            raise DealError(Problem(name, 1, 1, "", f"the file holds {size:,} bytes; allowed: up to {MAX_BYTES:,}"))
         raw = Path(path).read_bytes()
     except FileNotFoundError:
-        raise DealError(
-            Problem(name, 1, 1, "", "there is no such file; allowed: an existing results file")
-        ) from None
+        raise DealError(Problem(name, 1, 1, "", "there is no such file; allowed: an existing results file")) from None
     except IsADirectoryError:
         raise DealError(Problem(name, 1, 1, "", "this is a folder; allowed: a results file")) from None
     except (OSError, ValueError) as error:
@@ -212,9 +208,7 @@ def _text(path: str | Path) -> str:
     if "\0" in text:
         before_nul = text[: text.index("\0")]
         line, column = before_nul.count("\n") + 1, len(before_nul.rsplit("\n", 1)[-1]) + 1
-        raise DealError(
-            Problem(name, line, column, "", "this is no text; save the file as CSV in UTF-8")
-        ) from None
+        raise DealError(Problem(name, line, column, "", "this is no text; save the file as CSV in UTF-8")) from None
     return text
 
 
@@ -246,9 +240,7 @@ def _from_csv(text: str, name: str, deal: Deal) -> tuple[Observed, list[Problem]
             message = f"there are more cells than columns ({len(columns)}); allowed: a cell for each column"
             found.append(Problem(name, line, starts[len(columns)], "", message))
             continue
-        row = _row(
-            {column: cell.strip() for column, cell in zip(columns, cells, strict=False)}, place, deal, found
-        )
+        row = _row({column: cell.strip() for column, cell in zip(columns, cells, strict=False)}, place, deal, found)
         if row is not None:
             rows.append(row)
     if not rows and not found:
@@ -266,9 +258,7 @@ def _records(text: str, name: str, found: list[Problem]) -> Iterator[tuple[int, 
         except StopIteration:
             return
         except csv.Error as error:
-            found.append(
-                Problem(name, line, 1, "", f"this is no CSV ({error}); allowed: cells separated by commas")
-            )
+            found.append(Problem(name, line, 1, "", f"this is no CSV ({error}); allowed: cells separated by commas"))
             return
         if any(cell.strip() for cell in cells):
             yield line, cells
@@ -291,9 +281,7 @@ def _starts(lines: list[str], line: int, number: int) -> list[int]:
     return (starts + [1] * number)[:number]
 
 
-def _check_header(
-    columns: list[str], place: Place, starts: list[int], deal: Deal, found: list[Problem]
-) -> None:
+def _check_header(columns: list[str], place: Place, starts: list[int], deal: Deal, found: list[Problem]) -> None:
     allowed = "allowed: " + ", ".join(COLUMNS)
     for index, column in enumerate(columns):
         here = Problem(place.file, place.line, starts[index], column, "")
@@ -303,9 +291,7 @@ def _check_header(
             message = f"unknown column; {hint}" if column else f"a column has no name; {allowed}"
             found.append(Problem(here.file, here.line, here.column, column, message))
         elif column in columns[:index]:
-            found.append(
-                Problem(here.file, here.line, here.column, column, "the column is given twice; keep one")
-            )
+            found.append(Problem(here.file, here.line, here.column, column, "the column is given twice; keep one"))
     needed = [] if "value" in columns else ["value"]
     if not {"outcome", "measure"} & set(columns):
         needed.insert(0, "outcome (or measure)")
@@ -371,14 +357,10 @@ def _amounts(document: Document, key: str, deal: Deal, found: list[Problem]) -> 
     pairs: list[tuple[tuple[str | int, ...], Any, Any]] = []
     if isinstance(data, dict):
         pairs = [((key, each), each, value) for each, value in data.items()]
-    elif isinstance(data, list) and all(
-        isinstance(each, dict) and set(each) == {"date", "amount"} for each in data
-    ):
+    elif isinstance(data, list) and all(isinstance(each, dict) and set(each) == {"date", "amount"} for each in data):
         pairs = [((key, index), each["date"], each["amount"]) for index, each in enumerate(data)]
     else:
-        found.append(
-            document.problem((key,), "is no money by date; allowed: {2010-09: 1500000, 2012-03: 500000}")
-        )
+        found.append(document.problem((key,), "is no money by date; allowed: {2010-09: 1500000, 2012-03: 500000}"))
         return None
     amounts = []
     for path, date, value in pairs:
@@ -409,9 +391,7 @@ def _row(cells: Mapping[str, Any], place: Place, deal: Deal, found: list[Problem
     day = None if _blank(cells.get("date")) else _cell_day(cells["date"], "date", place, deal, found)
     if day is not None and period is not None and _period(deal, day) != period:
         found.append(
-            place.problem(
-                "period", f"{period} is not the period of the date, which is {_period(deal, day)}; give one"
-            )
+            place.problem("period", f"{period} is not the period of the date, which is {_period(deal, day)}; give one")
         )
     variance = _cell_number(cells.get("variance"), "variance", place, found, blank=True)
     row = Row(
@@ -463,17 +443,13 @@ def _cell_arm(raw: Any, place: Place, found: list[Problem]) -> str | None:
     return None
 
 
-def _cell_cohort(
-    cohort: str | None, measure: str | None, place: Place, deal: Deal, found: list[Problem]
-) -> str | None:
+def _cell_cohort(cohort: str | None, measure: str | None, place: Place, deal: Deal, found: list[Problem]) -> str | None:
     if cohort is None:
         if len(deal.cohorts) == 1:
             return next(iter(deal.cohorts))
         if measure is None:
             found.append(
-                place.problem(
-                    "cohort", f"is blank, but there are several cohorts; allowed: {', '.join(deal.cohorts)}"
-                )
+                place.problem("cohort", f"is blank, but there are several cohorts; allowed: {', '.join(deal.cohorts)}")
             )
         return None
     if cohort not in deal.cohorts:
@@ -492,14 +468,10 @@ def _check_names(
 ) -> None:
     outcomes, measures = outcome_names(deal), [*deal.measures, *outcome_names(deal)]
     if outcome is not None and measure is not None:
-        found.append(
-            place.problem("measure", f"stands beside the outcome {outcome!r}; allowed: one of the two")
-        )
+        found.append(place.problem("measure", f"stands beside the outcome {outcome!r}; allowed: one of the two"))
     if outcome is not None and outcome not in outcomes:
         if outcome in deal.measures:
-            found.append(
-                place.problem("outcome", f"{outcome!r} is a measure; allowed: put it in the column measure")
-            )
+            found.append(place.problem("outcome", f"{outcome!r} is a measure; allowed: put it in the column measure"))
         else:
             found.append(place.problem("outcome", _unknown(outcome, outcomes, "outcome")))
     if measure is not None and measure not in measures:
@@ -526,16 +498,12 @@ def _cell_day(
     period = _period(deal, day)
     if period < 1:
         found.append(
-            place.problem(
-                name, f"{text} is before the deal starts; allowed: from {deal.time.start.text()}-01"
-            )
+            place.problem(name, f"{text} is before the deal starts; allowed: from {deal.time.start.text()}-01")
         )
         return None
     if period > deal.time.periods:
         found.append(
-            place.problem(
-                name, f"{text} is after the horizon; allowed: up to {deal.time.date(deal.time.periods)}"
-            )
+            place.problem(name, f"{text} is after the horizon; allowed: up to {deal.time.date(deal.time.periods)}")
         )
         return None
     return day
@@ -570,9 +538,7 @@ def _cell_number(
     """Read a number that may not be negative (unless `signed`)."""
     if _blank(raw):
         if not blank:
-            found.append(
-                place.problem(name, "is empty; allowed: a number (leave the row out if it is not known)")
-            )
+            found.append(place.problem(name, "is empty; allowed: a number (leave the row out if it is not known)"))
         return None
     number, percent = _number(raw)
     if number is None or (percent and not signed):
@@ -605,15 +571,11 @@ def _cell_value(raw: Any, row: Row, deal: Deal, found: list[Problem]) -> float |
     place = row.place
     if row.outcome is None and row.measure is None:
         if row.size is None:
-            found.append(
-                place.problem("outcome", "is blank; allowed: an outcome, a measure, or the size of a cohort")
-            )
+            found.append(place.problem("outcome", "is blank; allowed: an outcome, a measure, or the size of a cohort"))
         elif row.cohort is None:
             found.append(place.problem("cohort", "is blank; allowed: the cohort whose size it is"))
         elif not _blank(raw) and _number(raw)[0] != 0:
-            found.append(
-                place.problem("value", "is the value of nothing; allowed: with an outcome or a measure")
-            )
+            found.append(place.problem("value", "is the value of nothing; allowed: with an outcome or a measure"))
         return None
     if _blank(raw) and (row.participant is not None or (row.size == 0 and row.arm == INTERVENTION)):
         return None
@@ -627,9 +589,7 @@ def _cell_value(raw: Any, row: Row, deal: Deal, found: list[Problem]) -> float |
         found.append(place.problem("value", f"{raw!s} is no count; allowed: a whole number"))
         return None
     if row.participant is not None and value > 1 and is_yes_or_no(deal, row.outcome):
-        found.append(
-            place.problem("value", f"one person has {row.outcome!r} at most once; allowed: 1 a participant")
-        )
+        found.append(place.problem("value", f"one person has {row.outcome!r} at most once; allowed: 1 a participant"))
         return None
     return value
 
@@ -646,9 +606,7 @@ def _measured(raw: Any, row: Row, deal: Deal, found: list[Problem]) -> float | N
         return None
     if value > 1 and is_share and measure.kind != "increase":
         found.append(
-            row.place.problem(
-                "value", f"{raw!s} is more than the whole; allowed: a share such as 0.09 or 9%, up to 1"
-            )
+            row.place.problem("value", f"{raw!s} is more than the whole; allowed: a share such as 0.09 or 9%, up to 1")
         )
         return None
     if str(raw).strip().endswith("%") and not is_share:
@@ -684,7 +642,6 @@ def problems(observed: Observed, deal: Deal) -> list[Problem]:
     found += _given_twice(rows, deal)
     found += _sizes(rows)
     found += _never_ran(rows)
-    found += _too_many(rows, deal)
     found += _both_ways(rows, deal)
     found += _ended(observed, deal)
     return found
@@ -699,9 +656,7 @@ def _names(rows: Iterable[Row], deal: Deal) -> Iterator[Problem]:
             found.append(row.place.problem("value", f"{row.value} is no number; allowed: a finite number"))
         if row.period is not None and not 1 <= row.period <= deal.time.periods:
             found.append(
-                row.place.problem(
-                    "period", f"{row.period} is out of range; allowed: 1 to {deal.time.periods}"
-                )
+                row.place.problem("period", f"{row.period} is out of range; allowed: 1 to {deal.time.periods}")
             )
         yield from found
 
@@ -739,14 +694,10 @@ def _sizes(rows: Iterable[Row]) -> Iterator[Problem]:
     for row in rows:
         if row.arm == COMPARISON and row.value is not None and (row.size is None or row.size == 0):
             if not (row.size == 0 and row.value == 0):
-                yield row.place.problem(
-                    "size", "is needed for a comparison arm; allowed: its people, at least 1"
-                )
+                yield row.place.problem("size", "is needed for a comparison arm; allowed: its people, at least 1")
             continue
         if row.arm == COMPARISON and row.participant is not None:
-            yield row.place.problem(
-                "participant", "a comparison arm is given as a total; allowed: value and size"
-            )
+            yield row.place.problem("participant", "a comparison arm is given as a total; allowed: value and size")
         if row.size is None:
             continue
         key = (row.cohort,) if row.arm == INTERVENTION else (row.cohort, row.outcome, row.arm)
@@ -765,33 +716,6 @@ def _never_ran(rows: Iterable[Row]) -> Iterator[Problem]:
             yield row.place.problem(
                 "value", f"{row.cohort!r} never ran (size 0, line {line}); allowed: 0, or leave the value out"
             )
-
-
-def _too_many(rows: Iterable[Row], deal: Deal) -> Iterator[Problem]:
-    """Find more yes/no outcomes, or more participants, than people."""
-    sizes = {row.cohort: row.size for row in rows if row.size and row.arm == INTERVENTION}
-    totals: defaultdict[tuple[str | None, str], float] = defaultdict(float)
-    people: defaultdict[str | None, set[str]] = defaultdict(set)
-    for row in rows:
-        size = sizes.get(row.cohort)
-        if size is None or row.arm == COMPARISON or row.outcome is None:
-            continue
-        if row.participant is not None:
-            before = len(people[row.cohort])
-            people[row.cohort].add(row.participant)
-            if before == size < len(people[row.cohort]):
-                yield row.place.problem(
-                    "participant", f"there are more participants than the {size} people of {row.cohort!r}"
-                )
-        elif is_yes_or_no(deal, row.outcome):
-            before_total = totals[row.cohort, row.outcome]
-            totals[row.cohort, row.outcome] += row.value or 0.0
-            if before_total <= size < totals[row.cohort, row.outcome]:
-                number = totals[row.cohort, row.outcome]
-                yield row.place.problem(
-                    "value",
-                    f"{number:g} {row.outcome!r} are more than the {size} people; allowed: up to {size}",
-                )
 
 
 def _both_ways(rows: tuple[Row, ...], deal: Deal) -> Iterator[Problem]:

@@ -270,9 +270,7 @@ def _events(u: float, people: float, level: float, v: Floats, dispersion_at: int
 
 
 @kernel
-def _accept(
-    v: Floats, row: Any, key: int, draw: int, part: int, true: float, pool: float
-) -> float:
+def _accept(v: Floats, row: Any, key: int, draw: int, part: int, true: float, pool: float) -> float:
     """Verified outcomes of a block: true ones with evidence, and mistaken ones among the rest of the pool."""
     missing, mistaken = v[row.missing_at], v[row.mistaken_at]
     accepted = true
@@ -347,9 +345,7 @@ def draw_totals(
 
 
 @kernel
-def _split_by_node(
-    people: int, weight: Floats, nodes: int, key: int, draw: int, part: int, heads: Ints
-) -> None:
+def _split_by_node(people: int, weight: Floats, nodes: int, key: int, draw: int, part: int, heads: Ints) -> None:
     """Split people over the nodes of frailty: a multinomial as a chain of binomials."""
     left = people
     mass = 1.0

@@ -127,7 +127,7 @@ def compile_plan(deal: Deal) -> Plan:
     cohort_names = tuple(deal.cohorts)
     cohorts, blocks = _cohort_tables(deal, at)
     years = sorted({deal.time.financial_year(t) for t in range(deal.time.periods + 1)})
-    chains = [name for name in deal.outcomes]
+    chains = list(deal.outcomes)
     return Plan(
         deal=deal,
         columns=tuple(at.columns),
@@ -200,9 +200,7 @@ def _single_row(at: _Columns, chain: int, name: str, outcome: Outcome) -> dict[s
     }
 
 
-def _milestone_rows(
-    at: _Columns, names: list[str], chain: int, name: str, outcome: Outcome
-) -> list[dict[str, float]]:
+def _milestone_rows(at: _Columns, names: list[str], chain: int, name: str, outcome: Outcome) -> list[dict[str, float]]:
     rows = []
     with_first = isinstance(outcome.without_service, WithoutService)
     for slot, (key, step) in enumerate((outcome.steps or {}).items()):

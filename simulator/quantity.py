@@ -126,7 +126,8 @@ class Quantity:
     Attributes
     ----------
     kind : str
-        ``fixed``, ``named``, ``normal``, ``range``, ``logit_range``, ``beta``, ``beta_shape``, ``pert``, ``triangular``,
+        ``fixed``, ``named``, ``normal``, ``range``, ``logit_range``, ``beta``,
+        ``beta_shape``, ``pert``, ``triangular``,
         ``uniform``, ``lognormal``, ``lognormal_median``, ``gamma``, ``truncated``, ``mixture`` or
         ``empirical``.
     args : tuple

@@ -1075,8 +1075,8 @@ def _rate_of_return(flows: Sequence[float], a_year: int) -> tuple[float | None, 
     """Annual effective rate at which flows are worth nothing, and a note where there is more to say.
 
     A total loss is -100%. Where several rates solve the equation, the one nearest zero with the sign of the
-    profit is returned, or the one nearest zero if none has that sign. A rate is sought by walking away from zero in small steps and halving the step that
-    holds it.
+    profit is returned, or the one nearest zero if none has that sign. A rate is sought by walking away from
+    zero in small steps and halving the step that holds it.
     """
     largest = max(abs(flow) for flow in flows)
     flows = [flow if abs(flow) > 1e-12 * largest else 0.0 for flow in flows]

@@ -1,7 +1,7 @@
 """The straight line: deal -> plan -> parameters -> outcomes -> ledger -> metrics -> result.
 
-Draws are worked in fixed blocks of 4,096 from draw 0 on a pool of threads, and blocks are added up in order, so that the
-result is the same, byte for byte, for any number of threads.
+Draws are worked in fixed blocks of 4,096 from draw 0 on a pool of threads, and blocks are added up in order, so that
+the result is the same, byte for byte, for any number of threads.
 """
 
 from __future__ import annotations
@@ -129,9 +129,7 @@ def simulate_outcomes(
         date_outcomes(v, table, blocks, calendar.step, one.when)
         nodes = fill_chances(v, table, frailty_at, chances)
         fill_arms(v, table, cohorts, keys, draw, one)
-        stop = policy_stop(
-            v, hazard_at, keys, draw, calendar.first, calendar.last, calendar.periods, calendar.a_year
-        )
+        stop = policy_stop(v, hazard_at, keys, draw, calendar.first, calendar.last, calendar.periods, calendar.a_year)
         stops[d] = stop
         if by_people:
             draw_people(v, table, cohorts, blocks, keys, draw, chances, nodes, one, records)
@@ -158,9 +156,7 @@ def outcomes_of(out: Outcomes, d: int) -> Outcomes:
 
 
 @kernel
-def settle_people(
-    v: Floats, caps: CapTable, one: Outcomes, records: NDArray[np.int32], capped: Floats
-) -> None:
+def settle_people(v: Floats, caps: CapTable, one: Outcomes, records: NDArray[np.int32], capped: Floats) -> None:
     """Settle every person of a draw under each cap per person; add the money to `capped` [R, B].
 
     Delays are the same for everybody in a draw, so that the order of a person's outcomes is, too.
@@ -673,8 +669,8 @@ def _warnings(plan: Plan, draws: int, found: dict[str, Found], clamped: dict[int
     for name, each in found.items():
         if each.late:
             lines.append(
-                f"structures.{name}: in {each.late:,} of {draws:,} draws something fell due after the horizon; payments "
-                "were booked in the last period, later outcomes not at all"
+                f"structures.{name}: in {each.late:,} of {draws:,} draws something fell due after the horizon; "
+                "payments were booked in the last period, later outcomes not at all"
             )
     return lines
 

@@ -1,8 +1,8 @@
 """Costs, capital and distributions: the actions of one period, each a few lines.
 
-Order within a period: costs fall before receipts; arrears are paid first out of what comes in; cash that is not held for
-planned costs goes to the investors; capital is called ahead on the planned need less cash in hand. No account goes below
-zero: what the vehicle cannot pay, the provider advances, and is repaid first.
+Order within a period: costs fall before receipts; arrears are paid first out of what comes in; cash that is not held
+for planned costs goes to the investors; capital is called ahead on the planned need less cash in hand. No account goes
+below zero: what the vehicle cannot pay, the provider advances, and is repaid first.
 """
 
 from __future__ import annotations

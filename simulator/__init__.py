@@ -5,6 +5,8 @@ The public names are loaded when they are first used, so that `sib --help` stays
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -42,3 +44,14 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     """List the public names."""
     return list(__all__)
+
+
+class _Package(ModuleType):
+    """Keeps `simulator.settle` and `simulator.explain` the functions, whichever module was imported first."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -15,6 +15,7 @@ from simulator.deal import (
     Outcome,
     Structure,
     WithoutService,
+    exists,
     leaves,
     measure_of,
     outcome_names,
@@ -24,25 +25,28 @@ from simulator.deal import (
     to_plain,
 )
 from simulator.quantity import Quantity, QuantityError
+from simulator.yamlfile import split_path
 
 Path = tuple[str | int, ...]
 Found = Iterator[tuple[Path, str]]
 
 
-def problems(deal: Deal) -> list[tuple[Path, str]]:
+def problems(deal: Deal, *, changed: bool = False) -> list[tuple[Path, str]]:
     """List every mistake that the types alone cannot see.
 
     Parameters
     ----------
     deal
         The deal as written, short forms included.
+    changed
+        Whether values were changed after the file was read, so that a named quantity may have lost its use.
 
     Returns
     -------
     list of (path, message)
         Empty if the deal can be simulated.
     """
-    found = list(_named_quantities(deal))
+    found = list(_named_quantities(deal, changed))
     found += _cohorts(deal)
     found += _outcomes(deal)
     names_clash = any(path[0] == "outcomes" for path, _ in found)
@@ -65,7 +69,7 @@ def _known(name: str, known: Iterable[str], what: str) -> str:
     return f"no {what} is called {name!r}; {hint}"
 
 
-def _named_quantities(deal: Deal) -> Found:
+def _named_quantities(deal: Deal, changed: bool) -> Found:
     used = set()
     for leaf in leaves(deal):
         if leaf.quantity.kind != "named":
@@ -88,7 +92,7 @@ def _named_quantities(deal: Deal) -> Found:
                 )
                 yield leaf.path, f"{name!r} is neither a number, a distribution nor a named quantity; {hint}"
     for name in deal.quantities:
-        if name not in used:
+        if name not in used and not changed:
             yield ("quantities", name), "is used nowhere; allowed: quantities whose name stands for a number"
 
 
@@ -326,28 +330,15 @@ def _provenance(deal: Deal, resolved: Deal) -> Found:
     written, full = to_plain(deal), to_plain(resolved)
     for kind in ("facts", "assumptions"):
         for text in getattr(deal, kind):
-            if not (_exists(written, text) or _exists(full, text)):
+            try:
+                path = split_path(text)
+            except ValueError as error:
+                yield (kind, text), str(error)
+                continue
+            if not (exists(written, path) or exists(full, path)):
                 yield (kind, text), "there is nothing at this path; allowed: paths as sib show --paths prints them"
     if deal.actual is not None and deal.actual.structure not in deal.structures:
         yield ("actual", "structure"), _known(deal.actual.structure, deal.structures, "structure")
-
-
-def _exists(plain: object, text: str) -> bool:
-    from simulator.yamlfile import split_path
-
-    here = plain
-    try:
-        parts = split_path(text)
-    except ValueError:
-        return False
-    for part in parts:
-        if isinstance(here, dict) and part in here:
-            here = here[part]
-        elif isinstance(here, list) and part.isdigit() and int(part) < len(here):
-            here = here[int(part)]
-        else:
-            return False
-    return True
 
 
 def _horizon(deal: Deal) -> Found:

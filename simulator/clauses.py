@@ -131,11 +131,12 @@ def table_amount(v: Floats, clause: Any, points: Any, level: float) -> float:
     """Amount by measure: steps (a level belongs to the step that begins there) or straight lines between points."""
     if np.isnan(level):
         return 0.0
-    i = clause.first_point - 1
-    while i + 1 < clause.end_point and meets(level, AT_LEAST, v[points[i + 1].level_at]):
-        i += 1
-    if i < clause.first_point:
+    i = clause.first_point
+    if not meets(level, AT_LEAST, v[points[i].level_at]):
         return v[clause.below_at]
+    for j in range(i + 1, clause.end_point):  # levels that are uncertain may cross: the last one reached counts
+        if meets(level, AT_LEAST, v[points[j].level_at]):
+            i = j
     amount = v[points[i].amount_at]
     start = v[points[i].level_at]
     if i + 1 == clause.end_point:

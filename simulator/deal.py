@@ -37,6 +37,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from simulator.quantity import Quantity, QuantityError, fixed, parse
+from simulator.yamlfile import join_path, split_path
 
 MONTHS_A_STEP = {"month": 1, "quarter": 3, "half year": 6, "year": 12}
 MONTH_NAMES = (
@@ -270,6 +271,7 @@ Level = Annotated[Quantity, Reads("number", Range(0, INFINITY, chance=True))]
 Count = Annotated[Quantity, Reads("number", Range(0, 1e12))]
 Money = Annotated[Quantity, Reads("money", Range(0, 1e18))]
 Lag = Annotated[Quantity, Reads("duration", Range(0, 1200))]
+Delay = Annotated[Quantity, Reads("duration", Range(0, 1200, neutral=0.0))]
 Dispersion = Annotated[Quantity, Reads("number", Range(1e-6, INFINITY))]
 Rate = Annotated[Quantity, Reads("rate", Range(-0.5, 10))]
 InterestRate = Annotated[
@@ -768,7 +770,7 @@ class Structure(Model):
     fee: Money | None = None
     paid: Literal["evenly", "at the start", "at the end"] | None = None
     at_most: Caps = Caps()
-    paid_after: Lag = parse("0 months", "duration")
+    paid_after: Delay = parse("0 months", "duration")
     """From the measurement of a result to its payment."""
     costs: Costs | None = None
     payer_costs: Costs | None = None
@@ -847,7 +849,56 @@ def resolve(deal: Deal) -> Deal:
         update={"outcomes": outcomes, "measures": measures, "structures": structures, "luck_only": False}
         | {"payers": {}, "costs": Costs(), "payer_costs": Costs(), "finance": "none"}
     )
-    return _without_nuisances(resolved) if deal.luck_only else resolved
+    resolved = _without_nuisances(resolved) if deal.luck_only else resolved
+    return _with_provenance(resolved, deal)
+
+
+def _with_provenance(resolved: Deal, written: Deal) -> Deal:
+    """Give facts and assumptions the paths of the resolved form, and leave out quantities that nothing uses now."""
+    used = {str(leaf.quantity.args[0]) for leaf in leaves(resolved) if leaf.quantity.kind == "named"}
+    quantities = {name: text for name, text in resolved.quantities.items() if name in used}
+    resolved = resolved.model_copy(update={"quantities": quantities})
+    plain = to_plain(resolved)
+    found: dict[str, dict[str, str]] = {"facts": {}, "assumptions": {}}
+    for kind, kept in found.items():
+        for text, why in getattr(written, kind).items():
+            for path in _resolved_paths(written, split_path(text)):
+                if exists(plain, path):
+                    kept[join_path(path)] = why
+    return resolved.model_copy(update=found)
+
+
+def _resolved_paths(written: Deal, path: tuple[str | int, ...]) -> list[tuple[str | int, ...]]:
+    """Where a path of the file stands in the resolved form: inherited parts in every structure that inherits them."""
+    if path[0] in {"payers", "costs", "payer_costs", "finance"}:
+        heirs = [name for name, each in written.structures.items() if getattr(each, str(path[0])) is None]
+        return [("structures", name, *path) for name in heirs]
+    if path[0] != "structures" or len(path) < 3:
+        return [path]
+    here, rest = path[:2], path[3:]
+    if path[2] == "rate_card":
+        tail = ("amount", "price") if len(rest) == 1 or rest[1:] == ("price",) else rest[1:]
+        return [(*here, "pays", rest[0], *tail)] if rest else [(*here, "pays")]
+    if path[2] == "group_threshold":
+        return [(*here, "pays", "group threshold")]
+    if path[2] == "control_comparison":
+        return [(*here, "pays")]
+    if path[2] in {"fee", "paid"}:
+        return [(*here, "pays", "fee", "amount", "lump_sum" if path[2] == "fee" else "due")]
+    return [path]
+
+
+def exists(plain: object, path: tuple[str | int, ...]) -> bool:
+    """Whether there is anything at a path of plain data."""
+    here = plain
+    for part in path:
+        if isinstance(here, dict) and part in here:
+            here = here[part]
+        elif isinstance(here, list) and str(part).isdigit() and int(part) < len(here):
+            here = here[int(part)]
+        else:
+            return False
+    return True
 
 
 def _resolved_outcome(outcome: Outcome) -> Outcome:
@@ -877,7 +928,7 @@ def _resolved_structure(deal: Deal, structure: Structure, measures: dict[str, Me
     if structure.group_threshold:
         short = structure.group_threshold
         measure, bound = short.outcome, Worded("at least", short.at_least.quantity, before=True)
-        if short.at_least.form == "people" and _is_share(short.at_least.quantity):
+        if short.outcome not in measures and _is_share(short.at_least):
             measure = f"share with {short.outcome}"
             measures.setdefault(measure, Measure(share_of=short.outcome))
         pays["group threshold"] = Clause(for_=short.for_, when={measure: bound}, amount=Amount(lump_sum=short.pays))
@@ -897,8 +948,8 @@ def _resolved_structure(deal: Deal, structure: Structure, measures: dict[str, Me
     return structure.model_copy(update={"pays": pays, **cleared, **inherited})
 
 
-def _is_share(quantity: Quantity) -> bool:
-    return quantity.kind != "named" and quantity.mean() < 1 and quantity.mean() > 0
+def _is_share(size: Worded) -> bool:
+    return size.form == "people" and size.quantity.unit == "share"
 
 
 def _comparison_clauses(deal: Deal, short: ControlComparison, measures: dict[str, Measure]) -> dict[str, Clause]:

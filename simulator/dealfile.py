@@ -122,7 +122,7 @@ def _validated(data: dict[str, Any], source: _Source, context: dict[str, Any]) -
         written = Deal.model_validate(data, context=context)
     except ValidationError as error:
         raise DealError(list(_explained(error, data, source))) from None
-    found = problems(written)
+    found = problems(written, changed=bool(source.sets))
     if found:
         raise DealError([source.problem(path, message) for path, message in found])
     return resolve(written)

@@ -109,6 +109,7 @@ class Book(NamedTuple):
     busy: NDArray[np.bool_]  # [T + 2] whether any clause may owe something in a period
     so_far: Floats  # [K, 2] outcomes counted against a clause's cap; money carried over the cap of the year
     by_year: Floats  # [Y] the payers' cash by financial year
+    totals: Floats  # [2 + K] paid so far: contract, this financial year, clause 0, clause 1, ...
 
 
 PAYMENTS, PAYMENTS_PV, UNCAPPED, COST, COST_PV = 0, 1, 2, 3, 4
@@ -128,6 +129,7 @@ def new_book(clauses: int, cohorts: int, periods: int, years: int) -> Book:
         busy=np.zeros(periods + 2, np.bool_),
         so_far=np.zeros((clauses, 2)),
         by_year=np.zeros(years),
+        totals=np.zeros(2 + clauses),
     )
 
 
@@ -189,6 +191,16 @@ def _known_at(when: Ints, cohort: Any, blocks: Any, o: int, stop: int) -> int:
 
 
 @kernel
+def _referred_by(cohort: Any, blocks: Any, stop: int) -> int:
+    """Period in which the last people counted of a cohort are referred; nothing of them is known earlier."""
+    last = 0
+    for b in range(cohort.first_block, cohort.end_block):
+        if blocks[b].reach <= stop:
+            last = max(last, blocks[b].last)
+    return last
+
+
+@kernel
 def _due_dates(
     clauses: Any,
     conditions: Any,
@@ -215,6 +227,7 @@ def _due_dates(
         for c in range(number):
             due = 0
             if people[c] > 0.0:
+                due = _referred_by(cohorts[c], blocks, stop)
                 for i in range(clause.first_condition, clause.end_condition):
                     o = measures[conditions[i].measure].outcome
                     due = max(due, _known_at(when, cohorts[c], blocks, o, stop))
@@ -251,7 +264,9 @@ def _settle(
     raw: float,
     quantity: float,
     totals: Floats,
-    book: Book,
+    so_far: Floats,
+    settled: Floats,
+    state: Ints,
 ) -> float:
     """Apply the caps to what a clause owes and book it; return what is paid.
 
@@ -261,11 +276,11 @@ def _settle(
     amount = raw
     reason = NOT_LIMITED
     if clause.outcome_cap_at >= 0 and quantity > 0.0:
-        room = max(v[clause.outcome_cap_at] - book.so_far[k, COUNTED_SO_FAR], 0.0)
+        room = max(v[clause.outcome_cap_at] - so_far[k, COUNTED_SO_FAR], 0.0)
         if quantity > room:
             amount *= room / quantity
             reason = OUTCOME_CAP
-        book.so_far[k, COUNTED_SO_FAR] += quantity
+        so_far[k, COUNTED_SO_FAR] += quantity
     if clause.cap_at >= 0:
         room = max(v[clause.cap_at] - totals[2 + k], 0.0)
         if amount > room:
@@ -278,14 +293,14 @@ def _settle(
         room = max(v[caps[1]] - totals[1], 0.0)
         if amount > room:
             if caps[2]:
-                book.so_far[k, CARRIED] += amount - room
+                so_far[k, CARRIED] += amount - room
             amount, reason = room, YEAR_CAP
     totals[0] += amount
     totals[1] += amount
     totals[2 + k] += amount
-    book.settled[k, column, PAID] += amount
+    settled[k, column, PAID] += amount
     if reason != NOT_LIMITED:
-        book.state[k, column, LIMITED_BY] = reason
+        state[k, column, LIMITED_BY] = reason
     return amount
 
 
@@ -364,7 +379,8 @@ def play(
     spread_costs(v, costs, first, last, stop, now, a_year, flows[REFERRED], flows[:3])
     lag = math.ceil(v[terms.paid_after_at] / calendar.step - 1e-9)
     caps = (terms.contract_cap_at, terms.year_cap_at, terms.carried_forward)
-    totals = np.zeros(2 + clauses.size)
+    totals = book.totals
+    totals[:] = 0.0
     triggered = 0
 
     finance = terms.finance
@@ -388,8 +404,9 @@ def play(
         cash = called
         flows[INVESTOR, 0] -= called
     flows[VEHICLE, 0] = cash
+    year, points = calendar.year, terms.points
     for t in range(1, T + 1):
-        new_year = calendar.year[t] != calendar.year[t - 1]
+        new_year = year[t] != year[t - 1]
         if new_year:
             totals[1] = 0.0
         # 1 costs
@@ -409,7 +426,7 @@ def play(
             if new_year and so_far[k, CARRIED] > 0.0:
                 raw = so_far[k, CARRIED]
                 so_far[k, CARRIED] = 0.0
-                payable += _settle(v, clause, caps, k, number, raw, 0.0, totals, book)
+                payable += _settle(v, clause, caps, k, number, raw, 0.0, totals, so_far, settled, state)
             if clause.scope == EACH_PARTICIPANT:
                 if buckets[k, t, QUANTITY] > 0.0:
                     state[k, number, MET] = 1
@@ -424,7 +441,9 @@ def play(
                         buckets[k, t, MONEY],
                         buckets[k, t, QUANTITY],
                         totals,
-                        book,
+                        so_far,
+                        settled,
+                        state,
                     )
             elif clause.scope in (EACH_COHORT, POOLED):
                 low, high = (0, number) if clause.scope == EACH_COHORT else (number, number + 1)
@@ -435,20 +454,21 @@ def play(
                     if (triggered & clause.unless) != 0:
                         continue
                     raw, quantity, met = _owed(
-                        v, clause, conditions, terms.points, measures, column, number, tally, arms, published
+                        v, clause, conditions, points, measures, column, number, tally, arms, published
                     )
                     if met:
                         state[k, column, MET] = 1
                         triggered |= 1 << k
                     settled[k, column, UNCAPPED_MONEY] += raw
-                    if raw > 0.0:
-                        payable += _settle(v, clause, caps, k, column, raw, quantity, totals, book)
+                    if raw > 0.0 or quantity > 0.0:
+                        payable += _settle(v, clause, caps, k, column, raw, quantity, totals, so_far, settled, state)
             else:
                 raw = _fee_due(clause.due, first, last, t, stop, v[clause.rate_at])
                 if raw > 0.0:
                     state[k, number, MET] = 1
+                    triggered |= 1 << k
                     settled[k, number, UNCAPPED_MONEY] += raw
-                    payable += _settle(v, clause, caps, k, number, raw, 0.0, totals, book)
+                    payable += _settle(v, clause, caps, k, number, raw, 0.0, totals, so_far, settled, state)
         if payable > 0.0:
             if t + lag > T:
                 late += 1.0
@@ -474,7 +494,7 @@ def play(
         if t < T:
             if not all_at_once:
                 need = _needed(planned, t, ahead, stop, T)
-                call = capital_call(need + arrears if need > 0.0 else 0.0, cash, called, commitment)
+                call = capital_call(need + arrears, cash, called, commitment)
                 called += call
                 cash += call
                 flows[INVESTOR, t] -= call
@@ -643,7 +663,7 @@ def _measure(
 ) -> None:
     """Turn a finished ledger into metrics. A present value is at the start of the deal, in nominal money."""
     T = calendar.periods
-    flows = book.flows
+    flows, settled, by_year, year = book.flows, book.settled, book.by_year, calendar.year
     payer_rate = _nominal(v, calendar.payer_rate_at, calendar.payer_real, calendar.inflation_at)
     discount = (1.0 + payer_rate) ** (-1.0 / calendar.a_year)
     payments = 0.0
@@ -659,13 +679,13 @@ def _measure(
         own += flows[PAYER_COSTS, t]
         own_pv += factor * flows[PAYER_COSTS, t]
         factor *= discount
-        book.by_year[calendar.year[t]] += flows[RECEIPTS, t] + flows[PAYER_COSTS, t]
+        by_year[year[t]] += flows[RECEIPTS, t] + flows[PAYER_COSTS, t]
         cash += flows[PROVIDERS, t]
         lowest = min(lowest, cash)
     uncapped = 0.0
-    for k in range(book.settled.shape[0]):
-        for column in range(book.settled.shape[1]):
-            uncapped += book.settled[k, column, UNCAPPED_MONEY]
+    for k in range(settled.shape[0]):
+        for column in range(settled.shape[1]):
+            uncapped += settled[k, column, UNCAPPED_MONEY]
     out[:] = np.nan
     out[PAYMENTS] = payments
     out[PAYMENTS_PV] = payments_pv

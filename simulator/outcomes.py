@@ -107,19 +107,34 @@ class Outcomes(NamedTuple):
 
 
 class Chances(NamedTuple):
-    """Chances of yes/no outcomes and milestones of one draw by node of frailty; scratch."""
+    """Scratch of one draw: chances of yes/no outcomes and milestones by node of frailty, and counts by node."""
 
     weight: Floats  # [K]
     served: Floats  # [O, K] given the step before (and not the one excluded)
     unserved: Floats  # [O, K]
     survival: Floats  # [O, K] chance of having come so far, with the service
+    eligible: Floats  # [K]
+    with_k: Floats  # [O, K] people with the outcome, with the service
+    without_k: Floats  # [O, K] and without it
+    heads: Ints  # [K] people
+    months: Floats  # [O] from referral to the outcome
 
 
 @kernel
 def new_chances(outcomes: int) -> Chances:
-    """Allocate the table of chances of one draw."""
+    """Allocate the scratch of one draw."""
     shape = (outcomes, NODES)
-    return Chances(np.zeros(NODES), np.zeros(shape), np.zeros(shape), np.zeros(shape))
+    return Chances(
+        np.zeros(NODES),
+        np.zeros(shape),
+        np.zeros(shape),
+        np.zeros(shape),
+        np.zeros(NODES),
+        np.zeros(shape),
+        np.zeros(shape),
+        np.zeros(NODES, np.int64),
+        np.zeros(outcomes),
+    )
 
 
 @kernel
@@ -143,9 +158,8 @@ def lag_periods(months: float, months_a_step: float) -> int:
 
 
 @kernel
-def date_outcomes(v: Floats, table: Any, blocks: Any, step: float, when: Ints) -> None:
+def date_outcomes(v: Floats, table: Any, blocks: Any, step: float, months: Floats, when: Ints) -> None:
     """Fill `when` [O, B]: the period in which an outcome of the last referred of a block is known."""
-    months = np.zeros(table.size)
     for o in range(table.size):
         months[o] = v[table[o].after_at]
         if table[o].parent >= 0:
@@ -208,39 +222,41 @@ def fill_chances(v: Floats, table: Any, frailty_at: int, chances: Chances) -> in
     The latent correlation rho of a logistic random intercept gives sigma^2 = rho / (1 - rho) pi^2 / 3 (Snijders and
     Bosker, Multilevel Analysis, 2nd ed., section 17.3). Without the service only the chance of first steps differs.
     """
+    eligible, weight, survival = chances.eligible, chances.weight, chances.survival
+    served, unserved = chances.served, chances.unserved
     rho = v[frailty_at]
     sigma = math.sqrt(rho / (1.0 - rho)) * math.pi / math.sqrt(3.0)
     nodes = NODES if rho > 0.0 else 1
     for k in range(NODES):
-        chances.weight[k] = GAUSS_HERMITE_WEIGHTS[k] if nodes > 1 else (1.0 if k == 0 else 0.0)
-    eligible = np.empty(NODES)
+        weight[k] = GAUSS_HERMITE_WEIGHTS[k] if nodes > 1 else (1.0 if k == 0 else 0.0)
     for o in range(table.size):
         if table[o].kind == EVENTS:
             continue
-        eligible[:] = chances.weight
+        eligible[:] = weight
         if table[o].kind == YES_OR_NO:
-            _node_chances(_clip(v[table[o].level_at]), sigma, eligible, chances.unserved[o])
-            _node_chances(_clip(_served_level(v, table[o])), sigma, eligible, chances.served[o])
+            _node_chances(_clip(v[table[o].level_at]), sigma, eligible, unserved[o])
+            _node_chances(_clip(_served_level(v, table[o])), sigma, eligible, served[o])
             continue
         if table[o].parent >= 0:
-            eligible[:] = chances.survival[table[o].parent]
+            eligible[:] = survival[table[o].parent]
         if table[o].instead >= 0:
-            eligible *= 1.0 - chances.served[table[o].instead]
-        _node_chances(v[table[o].level_at], sigma, eligible, chances.served[o])
-        chances.survival[o] = eligible * chances.served[o]
+            eligible *= 1.0 - served[table[o].instead]
+        _node_chances(v[table[o].level_at], sigma, eligible, served[o])
+        survival[o] = eligible * served[o]
         if table[o].first_at >= 0:
-            eligible[:] = chances.weight
+            eligible[:] = weight
             if table[o].instead >= 0:
-                eligible *= 1.0 - chances.unserved[table[o].instead]
-            _node_chances(v[table[o].first_at], sigma, eligible, chances.unserved[o])
+                eligible *= 1.0 - unserved[table[o].instead]
+            _node_chances(v[table[o].first_at], sigma, eligible, unserved[o])
         else:
-            chances.unserved[o] = chances.served[o]
+            unserved[o] = served[o]
     return nodes
 
 
 @kernel
 def fill_arms(v: Floats, table: Any, cohorts: Any, keys: OutcomeKeys, draw: int, out: Outcomes) -> None:
     """Fill the comparison arms: effective size, and outcomes among them at the biased counterfactual level."""
+    people_of, arms, arm_keys = out.people, out.arms, keys.arm
     for o in range(table.size):
         row = table[o]
         if row.arm_people_at < 0:
@@ -249,15 +265,15 @@ def fill_arms(v: Floats, table: Any, cohorts: Any, keys: OutcomeKeys, draw: int,
         for c in range(cohorts.size):
             people = 0
             for b in range(cohorts[c].first_block, cohorts[c].end_block):
-                people += out.people[b]
+                people += people_of[b]
             size = v[row.arm_people_at] * (people if row.arm_is_ratio else 1.0)
             effective = math.floor(size * v[row.arm_share_at] + 0.5)
-            u = uniform(keys.arm[o, c], draw, 0)
-            out.arms[o, c, 1] = effective
+            u = uniform(arm_keys[o, c], draw, 0)
+            arms[o, c, 1] = effective
             if row.kind == EVENTS:
-                out.arms[o, c, 0] = _events(u, effective, level, v, row.dispersion_at)
+                arms[o, c, 0] = _events(u, effective, level, v, row.dispersion_at)
             else:
-                out.arms[o, c, 0] = binomial_quantile(u, effective, _clip(level))
+                arms[o, c, 0] = binomial_quantile(u, effective, _clip(level))
 
 
 @kernel
@@ -300,19 +316,20 @@ def draw_totals(
 ) -> None:
     """Fill the outcomes of one draw by totals: one uniform for each outcome, block and node of frailty."""
     size = table.size
-    with_k = np.zeros((size, NODES))
-    without_k = np.zeros((size, NODES))
-    heads = np.zeros(NODES, np.int64)
+    with_k, without_k, heads = chances.with_k, chances.without_k, chances.heads
+    served_chance, unserved_chance = chances.served, chances.unserved
+    people_of, when, counts = out.people, out.when, out.counts
+    luck, evidence, person = keys.luck, keys.evidence, keys.person
     for b in range(blocks.size):
-        c, part, people = blocks[b].cohort, blocks[b].part, out.people[b]
-        _split_by_node(people, chances.weight, nodes, keys.person[c], draw, part, heads)
+        c, part, people = blocks[b].cohort, blocks[b].part, people_of[b]
+        _split_by_node(people, chances.weight, nodes, person[c], draw, part, heads)
         for o in range(size):
             row = table[o]
             true = 0.0
             without = 0.0
             pool = 0.0
             if row.kind == EVENTS:
-                u = uniform(keys.luck[o, c], draw, part * 16)
+                u = uniform(luck[o, c], draw, part * 16)
                 pool = float(people)
                 true = _events(u, pool, _served_level(v, row), v, row.dispersion_at)
                 without = _events(u, pool, v[row.level_at], v, row.dispersion_at)
@@ -326,8 +343,8 @@ def draw_totals(
                     if row.instead >= 0:
                         served -= with_k[row.instead, k]
                         unserved -= without_k[row.instead, k]
-                    u = uniform(keys.luck[o, c], draw, part * 16 + k)
-                    p, q = chances.served[o, k], chances.unserved[o, k]
+                    u = uniform(luck[o, c], draw, part * 16 + k)
+                    p, q = served_chance[o, k], unserved_chance[o, k]
                     with_k[o, k] = binomial_quantile(u, int(served), p)
                     if unserved == served and q == p:
                         without_k[o, k] = with_k[o, k]
@@ -336,12 +353,12 @@ def draw_totals(
                     true += with_k[o, k]
                     without += without_k[o, k]
                     pool += served
-            out.counts[o, b, TRUE] = true
-            out.counts[o, b, WITHOUT] = without
+            counts[o, b, TRUE] = true
+            counts[o, b, WITHOUT] = without
             accepted = 0.0
-            if out.when[o, b] <= cohorts[c].claim:
-                accepted = _accept(v, row, keys.evidence[o, c], draw, part, true, pool)
-            out.counts[o, b, VERIFIED] = accepted
+            if when[o, b] <= cohorts[c].claim:
+                accepted = _accept(v, row, evidence[o, c], draw, part, true, pool)
+            counts[o, b, VERIFIED] = accepted
 
 
 @kernel
@@ -374,8 +391,10 @@ def draw_people(
     People stand in order of referral, cohort by cohort. A person's milestones use two 32-bit words each (luck and
     evidence), two milestones a Philox block; events use a 53-bit uniform.
     """
-    out.counts[:] = 0.0
-    counts = out.counts
+    counts, when, people_of = out.counts, out.when, out.people
+    person_keys, chain_keys, evidence = keys.person, keys.chain, keys.evidence
+    served_chance, unserved_chance = chances.served, chances.unserved
+    counts[:] = 0.0
     has = np.zeros(table.size, np.bool_)
     would = np.zeros(table.size, np.bool_)
     cumulative = np.cumsum(chances.weight)
@@ -386,10 +405,10 @@ def draw_people(
         claim = cohorts[c].claim
         if blocks[b].part == 0:
             person = 0
-        for _ in range(out.people[b]):
+        for _ in range(people_of[b]):
             k = 0
             if nodes > 1:
-                u = uniform(keys.person[c], draw, person)
+                u = uniform(person_keys[c], draw, person)
                 while k < NODES - 1 and u > cumulative[k]:
                     k += 1
             pair = -1
@@ -399,12 +418,12 @@ def draw_people(
                 outcome = table[o]
                 records[row, o] = 0
                 if outcome.kind == EVENTS:
-                    u = uniform(keys.chain[outcome.chain, c], draw, person * _SLOTS)
+                    u = uniform(chain_keys[outcome.chain, c], draw, person * _SLOTS)
                     true = _events(u, 1.0, _served_level(v, outcome), v, outcome.dispersion_at)
                     counts[o, b, TRUE] += true
                     counts[o, b, WITHOUT] += _events(u, 1.0, v[outcome.level_at], v, outcome.dispersion_at)
-                    if out.when[o, b] <= claim:
-                        accepted = _accept(v, outcome, keys.evidence[o, c], draw, person, true, 1.0)
+                    if when[o, b] <= claim:
+                        accepted = _accept(v, outcome, evidence[o, c], draw, person, true, 1.0)
                         records[row, o] = int(accepted)
                         counts[o, b, VERIFIED] += accepted
                     continue
@@ -419,14 +438,14 @@ def draw_people(
                     continue
                 if outcome.chain != chain or outcome.slot // 2 != pair:
                     chain, pair = outcome.chain, outcome.slot // 2
-                    w0, w1, w2, w3 = philox(keys.chain[chain, c], draw, person * _SLOTS + pair)
+                    w0, w1, w2, w3 = philox(chain_keys[chain, c], draw, person * _SLOTS + pair)
                 odd = outcome.slot % 2 == 1
                 u = (float(w2 if odd else w0) + 0.5) * _WORD
-                has[o] = able and u < chances.served[o, k]
-                would[o] = able_without and u < chances.unserved[o, k]
+                has[o] = able and u < served_chance[o, k]
+                would[o] = able_without and u < unserved_chance[o, k]
                 counts[o, b, WITHOUT] += would[o]
                 counts[o, b, TRUE] += has[o]
-                if able and out.when[o, b] <= claim:
+                if able and when[o, b] <= claim:
                     e = (float(w3 if odd else w1) + 0.5) * _WORD
                     if e >= v[outcome.missing_at] if has[o] else e < v[outcome.mistaken_at]:
                         records[row, o] = 1

@@ -98,8 +98,12 @@ class _Columns:
 
     def _add(self, deal: Deal, leaf: Leaf) -> None:
         quantity = quantity_of(deal, leaf.quantity, leaf.legal)
-        named = leaf.quantity.kind == "named"
-        address = ("quantities", str(leaf.quantity.args[0])) if named else tuple(str(part) for part in leaf.path)
+        address = tuple(str(part) for part in leaf.path)
+        if leaf.quantity.kind == "named":
+            address = ("quantities", str(leaf.quantity.args[0]))
+        elif address[0] == "structures":
+            # structures share luck: the same number of two of them, inherited or not, is drawn from one uniform
+            address = (address[0], *address[2:])
         self.at[leaf.path] = len(self.columns)
         self.columns.append(Column(leaf.path, quantity, leaf.legal.low, leaf.legal.high, address))
 

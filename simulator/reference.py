@@ -856,7 +856,7 @@ class _Play:
             return
         until = min(t + self.ahead, self.T)
         need = sum(self._planned_cost(later, t) for later in range(t + 1, until + 1))
-        if need <= 0:
+        if need + self.arrears <= 0:
             return
         wanted = need + self.arrears - self.balance[VEHICLE]
         left = max(self.commitment - self.called, 0.0)
@@ -1040,15 +1040,17 @@ class _Play:
             "peak_funding_need": peak,
             "net_present_value": self._present_value(flows, rate),
         }
+        if self.commitment > 0:
+            metrics["multiple_on_committed"] = 1 + profit / self.commitment
         if self.called <= 0:
             return metrics | {"irr_note": "no investment"}
         metrics["multiple"] = self.distributed / self.called
-        metrics["multiple_on_committed"] = 1 + profit / self.commitment
         metrics["multiple_on_peak"] = 1 + profit / peak if peak > 0 else None
         metrics["irr"], metrics["irr_note"] = _rate_of_return(flows, self.time.a_year)
-        # paid back: from here on, investors have never had less than they put in
+        # paid back: they have paid in, and from here on they have never had less than they put in
+        first = next((t for t, flow in enumerate(flows) if flow < 0), self.T + 1)
         short = [t for t, each in enumerate(balance) if each < -_ROUNDING * self.called]
-        after = short[-1] + 1 if short else 0
+        after = max(first, short[-1] + 1 if short else 0)
         metrics["payback"] = after / self.time.a_year if after <= self.T else None
         return metrics
 
@@ -1080,6 +1082,8 @@ def _rate_of_return(flows: Sequence[float], a_year: int) -> tuple[float | None, 
     """
     largest = max(abs(flow) for flow in flows)
     flows = [flow if abs(flow) > 1e-12 * largest else 0.0 for flow in flows]
+    while flows and flows[-1] == 0:
+        flows.pop()  # what comes after the last flow would only be discounted away
     if not any(flow < 0 for flow in flows):
         return None, "no investment"
     if not any(flow > 0 for flow in flows):

@@ -126,7 +126,7 @@ def simulate_outcomes(
         draw = start + d
         one = outcomes_of(out, d)
         refer_people(v, cohorts, blocks, one.people)
-        date_outcomes(v, table, blocks, calendar.step, one.when)
+        date_outcomes(v, table, blocks, calendar.step, chances.months, one.when)
         nodes = fill_chances(v, table, frailty_at, chances)
         fill_arms(v, table, cohorts, keys, draw, one)
         stop = policy_stop(v, hazard_at, keys, draw, calendar.first, calendar.last, calendar.periods, calendar.a_year)

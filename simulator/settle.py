@@ -283,7 +283,9 @@ class _Facts:
                 lines.append(f"{cohort}: {number:g} {outcome} are more than its {self.people[cohort]:,} people")
         for cohort, persons in self.persons.items():
             if len(persons) > self.people[cohort]:
-                lines.append(f"{cohort}: {len(persons):,} participants are more than its {self.people[cohort]:,} people")
+                lines.append(
+                    f"{cohort}: {len(persons):,} participants are more than its {self.people[cohort]:,} people"
+                )
         return lines
 
     def _say_dates(self) -> None:
@@ -343,6 +345,8 @@ class _Reading:
         self.not_yet_due: list[dict[str, str]] = []
         self.not_applied: list[dict[str, str]] = []
         self.assumed: list[str] = []
+        self.planned_levels: defaultdict[str, dict[str, None]] = defaultdict(dict)
+        """Measures that rest on the planned level of a comparison arm, with the cohorts."""
         self.could_add = False
         """Whether a clause without results could add to the payments."""
         for name, clause in self.terms.pays.items():
@@ -354,6 +358,7 @@ class _Reading:
             elif clause.for_ == "each participant":
                 self._read_participants(name, clause)
         self.per_person = self._read_cap_per_person()
+        self._say_planned_levels()
         self._say_uncertain_terms()
 
     def gate(self, clause: str) -> str:
@@ -460,12 +465,21 @@ class _Reading:
                             "paid in the last of them"
                         )
 
+    def _say_planned_levels(self) -> None:
+        for name, cohorts in self.planned_levels.items():
+            outcome = measure_of(self.deal, name).outcome
+            level = self.facts.expected["outcomes", outcome, "without_service"]
+            self.assumed.append(
+                f"{name!r} needs the level of {outcome} in the comparison arm, which the results lack for "
+                f"{_listed(cohorts)}: the planned {_plain(level)} a person is taken"
+            )
+
     def _say_uncertain_terms(self) -> None:
         here = ("structures", self.name)
         for leaf in leaves(self.deal):
             terms = leaf.path[:2] == here and leaf.path[2:3] in {("pays",), ("at_most",), ("paid_after",)}
             if terms and not quantity_of(self.deal, leaf.quantity).is_fixed:
-                mean = _plain(self.facts.expected[leaf.path])
+                mean = _plain(self.facts.expected[leaf.path]) + (" months" if leaf.quantity.unit == "duration" else "")
                 self.assumed.append(f"{join_path(leaf.path)} is uncertain; its mean of {mean} is taken")
         if isinstance(self.terms.finance, Finance):
             given = [key for key in ("drawdowns", "costs") if getattr(self.facts.observed, key) is not None]
@@ -606,13 +620,7 @@ class _Reading:
                 planned.append(cohort)
             base += people * level
         if planned:
-            level = self.facts.expected["outcomes", measure.outcome, "without_service"]
-            sentence = (
-                f"{name!r} needs the level of {measure.outcome} in the comparison arm, which the results lack for "
-                f"{_listed(planned)}: the planned {_plain(level)} a person is taken"
-            )
-            if sentence not in self.assumed:
-                self.assumed.append(sentence)
+            self.planned_levels[name] |= dict.fromkeys(planned)
         return base
 
     def _implied_level(self, measure: Measure, cohort: str, people: int) -> float | None:

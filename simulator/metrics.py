@@ -816,6 +816,68 @@ def _number(value: float) -> float | None:
     return float(value) + 0.0 if math.isfinite(value) else None
 
 
+@kernel
+def column_moments(table: Floats) -> Floats:
+    """Count, mean and sum of squared deviations of each column of `table` [n, M], NaN left out; [M, 3].
+
+    For blocks of draws on worker threads: two passes, without the interpreter lock.
+    """
+    found = np.zeros((table.shape[1], 3))
+    for m in range(table.shape[1]):
+        count = 0
+        total = 0.0
+        for i in range(table.shape[0]):
+            x = table[i, m]
+            if not np.isnan(x):
+                count += 1
+                total += x
+        if count == 0:
+            continue
+        mean = total / count
+        m2 = 0.0
+        for i in range(table.shape[0]):
+            x = table[i, m]
+            if not np.isnan(x):
+                m2 += (x - mean) * (x - mean)
+        found[m, 0] = count
+        found[m, 1] = mean
+        found[m, 2] = m2
+    return found
+
+
+@kernel
+def pair_moments(x: Floats, y: Floats) -> Floats:
+    """Joint moments of each column of `x` [n, M] with the same column of `y`, pairs with a NaN left out; [M, 6].
+
+    The six are the fields of `CoMoments` in their order.
+    """
+    found = np.zeros((x.shape[1], 6))
+    for m in range(x.shape[1]):
+        count = 0
+        sum_x = 0.0
+        sum_y = 0.0
+        for i in range(x.shape[0]):
+            if not (np.isnan(x[i, m]) or np.isnan(y[i, m])):
+                count += 1
+                sum_x += x[i, m]
+                sum_y += y[i, m]
+        if count == 0:
+            continue
+        mean_x = sum_x / count
+        mean_y = sum_y / count
+        found[m, 0] = count
+        found[m, 1] = mean_x
+        found[m, 2] = mean_y
+        for i in range(x.shape[0]):
+            if not (np.isnan(x[i, m]) or np.isnan(y[i, m])):
+                dx = x[i, m] - mean_x
+                dy = y[i, m] - mean_y
+                found[m, 3] += dx * dx
+                found[m, 4] += dy * dy
+                found[m, 5] += dx * dy
+    return found
+
+
 @dataclass
 class Moments:
     """Count, mean and sum of squared deviations of the defined draws, mergeable without loss.

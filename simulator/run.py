@@ -400,9 +400,9 @@ class Series:
         self.moments = Moments()
         self.values = np.empty(min(draws, limit))
 
-    def add(self, start: int, block: Floats) -> None:
-        """Add a block of draws, in order."""
-        self.moments.update(block)
+    def add(self, start: int, block: Floats, moments: Floats) -> None:
+        """Add a block of draws, in order, with its moments."""
+        self.moments.merge(Moments(int(moments[0]), float(moments[1]), float(moments[2])))
         kept = self.values[start : start + block.size]
         kept[:] = block[: kept.size]
 
@@ -500,11 +500,18 @@ def simulate(
 
 @dataclass
 class _Done:
+    """A finished block of draws: values by draw, and the moments of each column."""
+
     totals: Floats
     metrics: dict[str, Floats]
     years: dict[str, Floats]
     met: dict[str, Ints]
     clamped: dict[int, int]
+    totals_moments: Floats
+    metrics_moments: dict[str, Floats]
+    years_moments: dict[str, Floats]
+    deadweight: dict[str, Floats]
+    per_additional: dict[str, Floats]
 
 
 def _next(waiting: deque[tuple[int, Future[_Done]]]) -> tuple[int, _Done]:
@@ -515,26 +522,45 @@ def _next(waiting: deque[tuple[int, Future[_Done]]]) -> tuple[int, _Done]:
 def _block(shared: Simulation, start: int, number: int) -> _Done:
     plan = shared.plan
     values, clamped = parameters.values(plan, shared.value_keys, start, number)
-    done = _Done(
-        totals=np.empty((number, len(plan.outcome_names), 4)),
-        metrics={name: np.empty((number, book_of.METRICS)) for name in shared.names},
-        years={name: np.empty((number, len(plan.years))) for name in shared.names},
-        met={
-            name: np.zeros((len(plan.clause_names[name]), len(plan.cohort_names) + 2), np.int64)
-            for name in shared.names
-        },
-        clamped=clamped,
-    )
+    totals = np.empty((number, len(plan.outcome_names), 4))
+    found = {name: np.empty((number, book_of.METRICS)) for name in shared.names}
+    years = {name: np.empty((number, len(plan.years))) for name in shared.names}
+    met = {
+        name: np.zeros((len(plan.clause_names[name]), len(plan.cohort_names) + 2), np.int64) for name in shared.names
+    }
     for low in range(0, number, shared.chunk):
         high = min(low + shared.chunk, number)
         part = values[low:high]
-        out, stops, totals, capped = shared.outcomes(start + low, part)
-        done.totals[low:high] = totals
+        out, stops, totals[low:high], capped = shared.outcomes(start + low, part)
         for name in shared.names:
-            done.metrics[name][low:high], done.years[name][low:high] = shared.settle(
-                name, part, out, stops, capped, done.met[name]
-            )
-    return done
+            found[name][low:high], years[name][low:high] = shared.settle(name, part, out, stops, capped, met[name])
+    additional = np.ascontiguousarray(totals[:, :, 3])
+    cost = {
+        name: np.repeat(rows[:, book_of.COST : book_of.COST + 1], len(plan.outcome_names), axis=1)
+        for name, rows in found.items()
+    }
+    return _Done(
+        totals=totals,
+        metrics=found,
+        years=years,
+        met=met,
+        clamped=clamped,
+        totals_moments=metrics.column_moments(totals.reshape(number, -1)),
+        metrics_moments={name: metrics.column_moments(rows) for name, rows in found.items()},
+        years_moments={name: metrics.column_moments(rows) for name, rows in years.items()},
+        deadweight={
+            name: metrics.pair_moments(rows[:, _REAL].copy(), rows[:, _COUNTED].copy()) for name, rows in found.items()
+        },
+        per_additional={name: metrics.pair_moments(cost[name], additional) for name in found},
+    )
+
+
+_REAL = slice(book_of.REAL_PAYMENTS, book_of.REAL_PAYMENTS + 1)
+_COUNTED = slice(book_of.COUNTED_PAYMENTS, book_of.COUNTED_PAYMENTS + 1)
+
+
+def _pair(row: Floats) -> CoMoments:
+    return CoMoments(int(row[0]), *(float(each) for each in row[1:]))
 
 
 def _new_found(plan: Plan, name: str, draws: int) -> Found:
@@ -559,7 +585,7 @@ def _add(
 ) -> None:
     for o, four in enumerate(totals):
         for i, series in enumerate(four):
-            series.add(start, done.totals[:, o, i])
+            series.add(start, done.totals[:, o, i], done.totals_moments[4 * o + i])
     for column, number in done.clamped.items():
         clamped[column] = clamped.get(column, 0) + number
     for name, each in found.items():
@@ -569,16 +595,16 @@ def _add(
             draw = start + int(np.argmax(broken != 0))
             raise DefectError(f"the accounts of {name!r} do not balance in draw {draw} (rule {broken.max():.0f})")
         for key, column in (HEADLINE | SECONDARY).items():
-            each.series[key].add(start, rows[:, column])
+            each.series[key].add(start, rows[:, column], done.metrics_moments[name][column])
         for y, series in enumerate(each.years):
-            series.add(start, done.years[name][:, y])
+            series.add(start, done.years[name][:, y], done.years_moments[name][y])
         each.met += done.met[name]
         _add_investor(each, rows)
         each.paid += int(np.count_nonzero(rows[:, book_of.PAYMENTS] > 0.0))
         each.late += int(np.count_nonzero(rows[:, book_of.LATE] > 0.0))
-        each.deadweight.update(rows[:, book_of.REAL_PAYMENTS], rows[:, book_of.COUNTED_PAYMENTS])
+        each.deadweight.merge(_pair(done.deadweight[name][0]))
         for o, pair in enumerate(each.per_additional):
-            pair.update(rows[:, book_of.COST], done.totals[:, o, 3])
+            pair.merge(_pair(done.per_additional[name][o]))
     if progress is not None:
         progress(min(start + BLOCK, draws), draws)
 

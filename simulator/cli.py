@@ -82,12 +82,15 @@ def run(
 
     loaded = load(deal, sets)
     names = _known_structures(loaded.structures, structures)
-    from simulator.run import simulate, will_compile
+    from simulator.run import TooLargeError, simulate, will_compile
 
     if not quiet and will_compile():
         click.echo("compiling the kernels, once for this installation; this takes some seconds", err=True)
-    with _progress(draws, quiet) as progress:
-        result = simulate(loaded, draws, seed, names, threads, progress)
+    try:
+        with _progress(draws, quiet) as progress:
+            result = simulate(loaded, draws, seed, names, threads, progress)
+    except TooLargeError as error:
+        raise click.UsageError(str(error)) from None
     if form == "json":
         _print(result.to_json())
     elif form == "csv":

@@ -68,6 +68,10 @@ SECONDARY = {
 OUTCOME_METRICS = ("verified", "true", "without_service", "additional")
 
 
+class TooLargeError(ValueError):
+    """A run that would not fit in memory, refused before it starts."""
+
+
 class DefectError(RuntimeError):
     """A check inside the model failed: a defect of ours, never of the deal."""
 
@@ -282,9 +286,13 @@ class Simulation:
     @property
     def chunk(self) -> int:
         """Draws worked at once, so that outcomes stay near the processor."""
+        return int(min(BLOCK, max(1, _SCRATCH_BYTES // (8 * self.values_a_draw))))
+
+    @property
+    def values_a_draw(self) -> int:
+        """Numbers that describe the outcomes of one draw."""
         o, b, c = len(self.plan.outcome_names), self.plan.blocks.size, len(self.plan.cohort_names)
-        bytes_a_draw = 8 * (4 * o * b + 2 * o * c + b + self.caps.outcome.size * b + 4 * o)
-        return int(min(BLOCK, max(1, _SCRATCH_BYTES // bytes_a_draw)))
+        return 4 * o * b + 2 * o * c + b + self.caps.outcome.size * b + 4 * o
 
     def outcomes(self, start: int, values: Floats) -> tuple[Outcomes, Ints, Floats, Floats]:
         """Simulate the outcomes of draws start.. with the value rows given."""
@@ -461,6 +469,8 @@ def simulate(
         For an unknown structure.
     ValueError
         If `draws` is below 1.
+    TooLargeError
+        If the run would not fit in memory.
     DefectError
         If an account does not balance; a defect of ours.
     """
@@ -473,10 +483,16 @@ def simulate(
             raise KeyError(name)
     plan = compile_plan(deal)
     shared = Simulation(plan, seed, names)
+    workers = min(threads or available_threads(), -(-draws // BLOCK))
+    needed, free = predicted_bytes(shared, draws, workers), available_bytes()
+    if free is not None and needed > free:
+        raise TooLargeError(
+            f"{draws:,} draws need about {needed / 2**30:.1f} GiB of memory and {free / 2**30:.1f} GiB are free; "
+            "allowed: fewer draws, structures or threads"
+        )
     found = {name: _new_found(plan, name, draws) for name in names}
     totals = [[Series(draws, KEPT) for _ in range(4)] for _ in plan.outcome_names]
     clamped: dict[int, int] = {}
-    workers = threads or available_threads()
     starts = range(0, draws, BLOCK)
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[tuple[int, Future[_Done]]] = deque()
@@ -817,6 +833,40 @@ def _scaled(answers: Any, share: float) -> Any:
     if isinstance(answers, list):
         return [_scaled(each, share) for each in answers]
     return answers * share if isinstance(answers, float) else answers
+
+
+def predicted_bytes(shared: Simulation, draws: int, workers: int) -> int:
+    """Predict the memory of a run: what is kept of each draw, one sorted copy, and the blocks under way."""
+    plan, structures = shared.plan, len(shared.names)
+    outcomes, years = len(plan.outcome_names), len(plan.years)
+    kept = draws * len(HEADLINE) * structures + min(draws, KEPT) * (
+        (len(SECONDARY) + years) * structures + 4 * outcomes
+    )
+    block = BLOCK * (len(plan.columns) + structures * (book_of.METRICS + years + 2 * outcomes) + 4 * outcomes)
+    scratch = shared.chunk * shared.values_a_draw
+    people = 0.0
+    if plan.people:
+        columns = plan.cohorts["people_at"], plan.cohorts["referrals_at"]
+        people = 1.5 * float((plan.expected[columns[0]] * plan.expected[columns[1]]).sum()) * outcomes / 2
+    return int(200e6 + 8 * (kept + draws + 3 * workers * block + workers * (2 * scratch + people)))
+
+
+def available_bytes() -> int | None:
+    """Memory that is free for this process, or None where the system does not tell."""
+    free = []
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            free += [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+        with (
+            open("/sys/fs/cgroup/memory.max", encoding="ascii") as limit,
+            open("/sys/fs/cgroup/memory.current", encoding="ascii") as used,
+        ):
+            most = limit.read().strip()
+            if most != "max":
+                free.append(int(most) - int(used.read()))
+    except (OSError, ValueError):
+        pass
+    return min(free) if free else None
 
 
 def available_threads() -> int:

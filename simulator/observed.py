@@ -291,7 +291,7 @@ def _check_header(columns: list[str], place: Place, starts: list[int], deal: Dea
             found.append(Problem(here.file, here.line, here.column, column, message))
         elif column in columns[:index]:
             found.append(Problem(here.file, here.line, here.column, column, "the column is given twice; keep one"))
-    needed = [] if "value" in columns else ["value"]
+    needed = [] if {"value", "participant"} & set(columns) else ["value"]
     if not {"outcome", "measure"} & set(columns):
         needed.insert(0, "outcome (or measure)")
     if "cohort" not in columns and len(deal.cohorts) > 1:
@@ -407,7 +407,8 @@ def _row(cells: Mapping[str, Any], place: Place, deal: Deal, found: list[Problem
     )
     if len(found) > before:
         # the value is judged by what it is a value of; where that is unknown, only as a number
-        _cell_number(cells.get("value"), "value", place, found, blank=size == 0, signed=True)
+        measured = text["measure"] is not None or text["outcome"] in deal.measures
+        _cell_number(cells.get("value"), "value", place, found, blank=True, signed=measured)
         return None
     value = _cell_value(cells.get("value"), row, deal, found)
     if len(found) > before:
@@ -640,6 +641,7 @@ def problems(observed: Observed, deal: Deal) -> list[Problem]:
     rows = observed.rows
     found += _given_twice(rows, deal)
     found += _sizes(rows)
+    found += _pooled_sizes(rows, deal)
     found += _never_ran(rows)
     found += _both_ways(rows, deal)
     found += _ended(observed, deal)
@@ -707,8 +709,21 @@ def _sizes(rows: Iterable[Row]) -> Iterator[Problem]:
             )
 
 
+def _pooled_sizes(rows: Iterable[Row], deal: Deal) -> Iterator[Problem]:
+    """Compare the people of a pooled measure with those of the cohorts."""
+    sizes = {row.cohort: row.size for row in rows if row.size is not None and row.arm == INTERVENTION}
+    stated = [sizes[name] for name in deal.cohorts if name in sizes]
+    for row in rows:
+        if row.cohort is not None or row.size is None:
+            continue
+        if row.size == 0:
+            yield row.place.problem("cohort", "is blank; allowed: the name of the cohort that never ran (size 0)")
+        elif sum(stated) > row.size or (len(stated) == len(deal.cohorts) and sum(stated) != row.size):
+            yield row.place.problem("size", f"{row.size} is not the {sum(stated)} of the cohorts together")
+
+
 def _never_ran(rows: Iterable[Row]) -> Iterator[Problem]:
-    none = {row.cohort: row for row in rows if row.size == 0 and row.arm == INTERVENTION}
+    none = {row.cohort: row for row in rows if row.size == 0 and row.arm == INTERVENTION and row.cohort is not None}
     for row in rows:
         if row.cohort in none and row.value:
             line = none[row.cohort].place.line

@@ -1082,8 +1082,8 @@ def _rate_of_return(flows: Sequence[float], a_year: int) -> tuple[float | None, 
     """
     largest = max(abs(flow) for flow in flows)
     flows = [flow if abs(flow) > 1e-12 * largest else 0.0 for flow in flows]
-    while flows and flows[-1] == 0:
-        flows.pop()  # what comes after the last flow would only be discounted away
+    dated = [t for t, flow in enumerate(flows) if flow != 0]
+    flows = flows[dated[0] : dated[-1] + 1] if dated else []  # periods without flows would only discount them away
     if not any(flow < 0 for flow in flows):
         return None, "no investment"
     if not any(flow > 0 for flow in flows):

@@ -194,10 +194,17 @@ class _Facts:
     def _never_by_the_end(self) -> None:
         if self.stop is None:
             return
+        given = {row.cohort for row in self.observed.rows if row.value is not None}
         for name, cohort in self.deal.cohorts.items():
-            if self.deal.time.period(cohort.referred.first) > self.stop and name not in self.never:
+            if name in self.never:
+                continue
+            if self.deal.time.period(cohort.referred.first) > self.stop:
                 self.never.add(name)
                 self.assumed.append(f"{name} never ran: the deal ended before its first referral")
+            elif cohort.if_cut_short == "does not run" and self.deal.time.period(cohort.referred.last) > self.stop:
+                self.never.add(name)
+                dropped = "; its results are not counted" if name in given else ""
+                self.assumed.append(f"{name} does not run, since the end of the deal cut it short{dropped}")
 
     def _add(self, row: Row, too_late: defaultdict[str, float]) -> None:
         period = row.period if row.day is None else self.period(row.day)
@@ -742,14 +749,16 @@ def _referred(facts: _Facts, plan: Plan, cohort: str) -> list[_Part]:
     rows = np.zeros(len(windows), o_.BLOCK)
     rows["first"], rows["last"] = zip(*windows, strict=True)
     planned = np.zeros((len(plan.outcome_names), len(windows)), np.int64)
-    date_outcomes(plan.expected, plan.outcomes, rows, plan.calendar.step, planned)
+    months = np.zeros(len(plan.outcome_names))
+    date_outcomes(plan.expected, plan.outcomes, rows, plan.calendar.step, months, planned)
     claim = facts.claim(cohort)
     parts = []
     for index, (begins, ends) in enumerate(windows):
         when = {}
         for o, outcome in enumerate(plan.outcome_names):
             at = int(min(planned[o, index], max(claim, ends), facts.T))
-            when[outcome] = _known_at(facts, outcome, cohort) or at
+            # nothing is known of a cohort before its last people are referred
+            when[outcome] = max(_known_at(facts, outcome, cohort) or at, ends)
         people = int(_spread(facts.people[cohort], len(windows))[index])
         parts.append(_Part(begins, ends, when, people))
     for (outcome, where), rows_ in facts.totals.items():
@@ -857,7 +866,7 @@ def _play_kernels(plan: Plan, name: str, happened: Happened, by_person: bool) ->
         cohorts["first_block"][c] = min(cohorts["first_block"][c], b)
         cohorts["end_block"][c] = b + 1
         rows["cohort"][b], rows["first"][b], rows["last"][b] = c, block.first, block.last
-        rows["part"][b], rows["parts"][b] = 0, 1
+        rows["part"][b], rows["parts"][b], rows["reach"][b] = 0, 1, block.last
         out.people[0, b] = block.people
         for o, outcome in enumerate(outcomes):
             out.when[0, o, b] = block.when[outcome]

@@ -1,4 +1,4 @@
-"""Addressed random numbers and exact quantiles of counts.
+"""Addressed random numbers, exact quantiles of counts, and the quantile of a gamma law for amounts.
 
 Randomness here is *addressed*, not consumed: a uniform is a pure function of a key (seed, layer,
 replicate and path of names), a draw number and an index. Nothing depends on the order of evaluation,
@@ -23,12 +23,16 @@ How a quantile is found
    beta or gamma function (Didonato and Morris 1992, eq. 9). Both are sums of positive quantities in the
    tail away from the mean, so the smaller tail is found to full *relative* precision.
 
+A gamma quantile has no jumps: from a shape of 20 it is Temme's expansion of the inverse, in closed form and good
+to rounding; below, Halley's steps on the logarithm of the tail, usually one, from that same expansion.
+
 References
 ----------
 Salmon, Moraes, Dror, Shaw (2011), "Parallel random numbers: as easy as 1, 2, 3", SC11 (Philox).
 Wichura (1988), "Algorithm AS 241", Applied Statistics 37, 477-484.
 Loader (2000), "Fast and accurate computation of binomial probabilities".
 Didonato and Morris (1992), "Algorithm 708", ACM TOMS 18, 360-373.
+Temme (1992), "Asymptotic inversion of incomplete gamma functions", Mathematics of Computation 58, 755-764.
 """
 
 from __future__ import annotations
@@ -47,6 +51,8 @@ __all__ = [
     "GAUSS_HERMITE_WEIGHTS",
     "binomial_cdf",
     "binomial_quantile",
+    "gamma_cdf",
+    "gamma_quantile",
     "key",
     "negative_binomial_cdf",
     "negative_binomial_quantile",
@@ -850,3 +856,209 @@ def negative_binomial_quantile(u: float, size: float, mean: float) -> int:
             return k
         return _search(u, _NEGATIVE_BINOMIAL, size, mean, math.floor(mean + 0.5), math.inf)
     return _decide(u, _NEGATIVE_BINOMIAL, size, mean, mean, variance, slope, math.inf)
+
+
+# -------------------------------------------------------------------------------------------- gamma
+
+# A gamma law of shape a at x = a L has L - 1 - log L = e**2 / 2, where e has the sign of L - 1. Temme (1992): if z
+# is the normal quantile of its distribution function there, e = e0 + sum of E_k(e0) / a**k with e0 = z / sqrt(a).
+# L and the E_k are power series, here economised to polynomials good to 1e-16 of the quantile for |e| up to _EXPANDED
+# and shapes from _LARGE, where the ninth term, left out, is below 4e-15 and nearly always far below.
+_EXPANDED = 1.25
+_LARGE = 20.0
+# fmt: off
+# (L - 1 - e) / e**2, ascending powers of e
+_LAMBDA = np.array([
+    0.3333333333333333, 0.02777777777777745, -0.003703703703703529, 0.00023148148149309912,
+    5.87889476716366e-05, -2.5536449267494444e-05, 4.8990790376340595e-06, -2.4282705307367203e-07,
+    -1.854065255905871e-07, 7.542324875642889e-08, -1.4720849446760229e-08, 5.180174927992704e-10,
+    7.318222086985669e-10, -2.938658787072211e-10, 5.822131581924348e-11, -6.760232315396806e-13,
+    -3.794176555194688e-12, 1.107216535666873e-12, -9.586064794319845e-14,
+])
+# E_1 to E_8, one row for each power of e0, ascending
+_EPSILONS = np.array([
+    [-0.3333333333333333, -0.01728395061728395, 0.004399372917891437, 0.0017364513341874134,
+     -0.0008240073353843196, -0.0006422047308226539, 0.0005116722749483351, 0.0005649928980087936],
+    [0.0277777777777928, -0.002700617283737028, -0.0030077827416256607, -6.364432096003247e-05,
+     0.0008212875654296962, 3.420396992634237e-05, -0.0006011892056215524, -2.9728867647130497e-05],
+    [0.0006172839506044563, 0.0026112090926391305, 0.0007956376461996213, -0.000458081105424579,
+     -0.0003422834008487249, 0.0002567159840013688, 0.00029132598944981526, -0.0003163385319949853],
+    [-0.0010802469140379742, -0.0007520766717008027, 6.554678537675109e-05, 0.0002971975020430776,
+     1.4497488233126078e-05, -0.00020633085964738722, -1.4763045893838249e-05, 0.0003201435528594208],
+    [0.0002755731926334352, 6.229995585853369e-05, -0.00014083669178114572, -8.701549092408081e-05,
+     6.734528978177728e-05, 7.768087721268395e-05, -7.882305250816862e-05, -0.00012323410100392],
+    [-2.874125928966864e-05, 4.055297872455331e-05, 5.835630774607937e-05, -6.077805776778277e-07,
+     -4.357313421844469e-05, -3.5962614586657263e-06, 6.569862606484185e-05, -4.3088709331594084e-05],
+    [-6.185090719346221e-06, -2.1264644772376558e-05, -1.0458081629554968e-05, 1.3159389080821022e-05,
+     1.360906528131545e-05, -1.600982091718472e-05, -2.137297676476619e-05, 3.737238278326518e-05],
+    [3.776357776732197e-06, 4.963003387283559e-06, -1.762178324740318e-06, -6.626617664626111e-06,
+     -4.46295297478002e-07, 9.536334857592787e-06, -6.173221132748051e-06, 0.0],
+    [-9.120370341389177e-07, -1.762163118174931e-07, 1.916374308379512e-06, 1.6214664738889726e-06,
+     -2.1787894245272593e-06, -8.61709349306525e-07, 4.785117887612191e-06, 0.0],
+    [7.738601246422029e-08, -3.453647550492244e-07, -6.746158525779092e-07, 4.4953803921231306e-08,
+     1.1309772833328386e-06, -6.416567783740579e-07, 0.0, 0.0],
+    [3.237031146466322e-08, 1.5230147479347363e-07, 1.0098731635157369e-07, -2.549919464466316e-07,
+     -8.065771545248666e-08, 0.0, 0.0, 0.0],
+    [-1.6891197588210134e-08, -3.2639635609525074e-08, 3.001586455154855e-08, 1.0663973684096892e-07,
+     -6.660966249818881e-08, 0.0, 0.0, 0.0],
+    [3.967123105084919e-09, 3.198301998557192e-10, -2.2495938244361288e-08, -2.9648620348208448e-09,
+     0.0, 0.0, 0.0, 0.0],
+    [-2.626573071346391e-10, 2.9862106656236116e-09, 3.90983439032743e-09, -6.495755446755504e-09,
+     0.0, 0.0, 0.0, 0.0],
+    [-1.9360517463365037e-10, -1.1524214480842099e-09, 2.947825225285363e-10, 0.0,
+     0.0, 0.0, 0.0, 0.0],
+    [7.969604843651684e-11, 6.172478595263093e-11, 0.0, 0.0,
+     0.0, 0.0, 0.0, 0.0],
+    [-1.0850019046492702e-11, 4.523956800302865e-11, 0.0, 0.0,
+     0.0, 0.0, 0.0, 0.0],
+])
+# fmt: on
+_NO_SERIES = 60.0
+
+
+@kernel
+def _shift(eta: float, a: float) -> float:
+    """Sum of the terms of Temme's expansion after the first, at ``e0 = eta``."""
+    s = 1.0 / a
+    square = s * s
+    fourth = square * square
+    total = 0.0
+    for j in range(_EPSILONS.shape[0] - 1, -1, -1):
+        c = _EPSILONS[j]
+        first = (c[0] + c[1] * s) + (c[2] + c[3] * s) * square
+        last = (c[4] + c[5] * s) + (c[6] + c[7] * s) * square
+        total = total * eta + (first + last * fourth)
+    return total * s
+
+
+@kernel
+def _temme(eta: float, a: float) -> float:
+    """Gamma quantile at the normal quantile ``eta sqrt(a)``: Temme's expansion."""
+    e = eta + _shift(eta, a)
+    square = e * e
+    even = _LAMBDA[18]
+    odd = 0.0
+    for j in range(16, -1, -2):
+        even = even * square + _LAMBDA[j]
+        odd = odd * square + _LAMBDA[j + 1]
+    return a + a * (e + square * (even + odd * e))
+
+
+@kernel
+def _gamma_tail(a: float, x: float) -> tuple[bool, float, float]:
+    """Tail of a gamma law at ``x > 0``: whether it is the lower one, its value, and ``x`` times the density."""
+    if a < _LARGE:
+        weight = math.exp(a * math.log(x) - x - math.lgamma(a))
+    else:
+        weight = a * math.exp(-_stirling_error(a) - _deviance(a - x, x)) / math.sqrt(_TWO_PI * a)
+    if x >= a + 1.0 or (a >= _NO_SERIES and x > a):
+        return False, weight * _gamma_fraction(a, x, x - a, True), weight
+    if a >= _NO_SERIES:
+        return True, weight * _gamma_fraction(a, x, a - x, False), weight
+    # Here a series of positive terms costs less than the fraction; the tail is not close to 1.
+    term = 1.0 / a
+    total = term
+    n = a
+    while term > 1e-17 * total:
+        n += 1.0
+        term *= x / n
+        total += term
+    return True, weight * total, weight
+
+
+@kernel
+def gamma_cdf(x: float, shape: float) -> float:
+    """``P(X <= x)`` for X gamma of scale 1; a shape of 0 is all at 0."""
+    if x <= 0.0:
+        return 1.0 if x == 0.0 and shape <= 0.0 else 0.0
+    if shape <= 0.0 or math.isinf(x):
+        return 1.0
+    if shape >= _LARGE:
+        eta = math.copysign(math.sqrt(max(0.0, 2.0 * _deviance(shape - x, x) / shape)), x - shape)
+        if abs(eta) <= _EXPANDED - 0.05:
+            # The shift is nearly flat: each turn gains nearly three digits.
+            start = eta
+            for _ in range(7):
+                start = eta - _shift(start, shape)
+            return normal_cdf(start * math.sqrt(shape))
+    lower, value, _ = _gamma_tail(shape, x)
+    return value if lower else 1.0 - value
+
+
+@kernel
+def _gamma_start(u: float, a: float, z: float, eta: float) -> float:
+    """Where to begin the search for a gamma quantile."""
+    if a >= 1.0 and abs(eta) <= 1.4 * _EXPANDED:
+        return _temme(eta, a)
+    if a >= 1.0 and z > 0.0:
+        w = 1.0 - 1.0 / (9.0 * a) + z / (3.0 * math.sqrt(a))  # Wilson and Hilferty 1931
+        return a * w * w * w
+    # The distribution function is less than x**a / Gamma(a + 1), so this is below the quantile, and near if small.
+    x = math.exp((math.log(u) + math.lgamma(a + 1.0)) / a)
+    if x < 0.5:
+        return x * (1.0 + x / (a + 1.0))
+    return x if a >= 1.0 else max(0.5, -math.log((1.0 - u) * math.gamma(a)))
+
+
+@kernel
+def gamma_quantile(u: float, shape: float) -> float:
+    """Quantile of a gamma law of scale 1, for amounts: one uniform, whatever the shape.
+
+    Parameters
+    ----------
+    u : float
+        Probability in (0, 1); 0 or less gives 0, and 1 or more is taken as the largest float below 1.
+    shape : float
+        Shape, which is the mean and the variance; 0 or less gives 0. A sum of n laws of shape a has shape n a.
+
+    Returns
+    -------
+    float
+        Relative error below 1e-14 from a shape of 1, below 1e-13 from 0.05. Nondecreasing in ``u`` and ``shape``
+        but for that error, where neighbouring floats are too close to tell apart.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not a number, or ``shape`` is 1e15 or more.
+    """
+    if shape <= 0.0 or u <= 0.0:
+        return 0.0
+    if u >= 1.0:
+        u = _BELOW_ONE
+    if not (u > 0.0 and shape < _LARGEST):
+        raise ValueError("a quantile needs a probability and a shape that are numbers below 1e15")
+    z = normal_quantile(u)
+    eta = z / math.sqrt(shape)
+    if shape >= _LARGE and abs(eta) <= _EXPANDED:
+        return _temme(eta, shape)
+    x = _gamma_start(u, shape, z, eta)
+    if x < 1e-300:
+        return x
+    low = 0.0
+    high = math.inf
+    for _ in range(200):
+        # Halley's step for the logarithm of the tail as a function of log x, nearly straight in both tails.
+        lower, value, weight = _gamma_tail(shape, x)
+        slope = weight / value
+        if lower:
+            gap = math.log(value / u)
+            bend = shape - x - slope
+        else:
+            gap = -math.log(value / (1.0 - u))
+            bend = shape - x + slope
+        if gap < 0.0:
+            low = x
+        else:
+            high = x
+        newton = gap / slope
+        step = -newton / (1.0 - 0.5 * newton * bend)
+        x *= math.exp(step)
+        if not low <= x <= high:
+            if low == 0.0:
+                x = 0.5 * high
+            else:
+                x = 2.0 * low if math.isinf(high) else math.sqrt(low * high)
+        elif abs(step) * math.sqrt(1.0 + shape) < 1e-5:
+            break  # the error is of the order of its cube
+    return x

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from itertools import pairwise
 
+from simulator import copula
 from simulator.deal import (
     Clause,
     Deal,
@@ -23,9 +23,11 @@ from simulator.deal import (
     quantity_of,
     resolve,
     to_plain,
+    uncertain_names,
+    unknown_name,
 )
-from simulator.quantity import Quantity, QuantityError
-from simulator.yamlfile import split_path
+from simulator.quantity import UNITS, Quantity, QuantityError, parse
+from simulator.yamlfile import nearest, split_path
 
 Path = tuple[str | int, ...]
 Found = Iterator[tuple[Path, str]]
@@ -47,6 +49,7 @@ def problems(deal: Deal, *, changed: bool = False) -> list[tuple[Path, str]]:
         Empty if the deal can be simulated.
     """
     found = list(_named_quantities(deal, changed))
+    found += _correlations(deal, changed)
     found += _cohorts(deal)
     found += _outcomes(deal)
     names_clash = any(path[0] == "outcomes" for path, _ in found)
@@ -55,17 +58,24 @@ def problems(deal: Deal, *, changed: bool = False) -> list[tuple[Path, str]]:
         return found
     resolved = resolve(deal)
     found += _measures(resolved)
-    found += _structures(resolved)
+    found += ((_written(deal, path), message) for path, message in _structures(resolved))
     if not found:
-        found += _provenance(deal, resolved)
+        found += _provenance(deal, resolved, changed)
         found += _horizon(resolved)
     return found
 
 
+def _written(deal: Deal, path: Path) -> Path:
+    """Where the file says what stands at a path of the resolved deal: inherited parts stand once at the top."""
+    if len(path) < 3 or path[2] not in {"payers", "costs", "payer_costs", "finance"}:
+        return path
+    return path if getattr(deal.structures[str(path[1])], str(path[2])) is not None else path[2:]
+
+
 def _known(name: str, known: Iterable[str], what: str) -> str:
     listed = list(known)
-    near = get_close_matches(name, listed, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]!r}?" if near else "allowed: " + (", ".join(listed[:12]) or "none is defined")
+    near = nearest(name, listed)
+    hint = f"did you mean {near!r}?" if near else "allowed: " + (", ".join(listed[:12]) or "none is defined")
     return f"no {what} is called {name!r}; {hint}"
 
 
@@ -80,20 +90,86 @@ def _named_quantities(deal: Deal, changed: bool) -> Found:
             leaf.legal.check(quantity_of(deal, leaf.quantity, leaf.legal))
         except QuantityError as error:
             if name in deal.quantities:
-                yield leaf.path, f"{name}: {error}"
+                at_fault = ("quantities", name) if _is_no_quantity(deal.quantities[name]) else leaf.path
+                yield at_fault, str(error) if at_fault != leaf.path else f"{name}: {error}"
             else:
-                near = get_close_matches(name, deal.quantities, n=1)
-                hint = (
-                    f"did you mean {near[0]!r}?"
-                    if near
-                    else (
-                        "allowed: a number, a distribution such as normal(mean 10%, sd 4%), or a name under quantities"
-                    )
-                )
-                yield leaf.path, f"{name!r} is neither a number, a distribution nor a named quantity; {hint}"
+                used.add(str(nearest(name, deal.quantities)))
+                yield leaf.path, unknown_name(name, deal.quantities, str(leaf.path[-1]))
     for name in deal.quantities:
         if name not in used and not changed:
             yield ("quantities", name), "is used nowhere; allowed: quantities whose name stands for a number"
+
+
+def _correlations(deal: Deal, changed: bool) -> Found:
+    ranks: dict[frozenset[str], float] = {}
+    at: dict[frozenset[str], int] = {}
+    used = {leaf.quantity.name for leaf in leaves(deal) if leaf.quantity.kind == "named"}
+    uncertain = uncertain_names(deal)
+    wrong = False
+    for position, each in enumerate(deal.correlations):
+        path: Path = ("correlations", position, "between")
+        pair = frozenset(each.between)
+        mistakes = list(_pair_mistakes(deal, path, each.between, set() if changed else used - uncertain))
+        if pair in ranks:
+            mistakes.append((path, f"is a pair already, with {_percent(ranks[pair])}; allowed: pairs listed once"))
+        yield from mistakes
+        wrong = wrong or bool(mistakes)
+        ranks.setdefault(pair, each.rank)
+        at.setdefault(pair, position)
+    for group in [] if wrong else copula.groups(deal.quantities, ranks):
+        if copula.factor(group, ranks) is None:
+            names = copula.clash(group, ranks)
+            pair = max((pair for pair in ranks if pair.issubset(names)), key=at.__getitem__)
+            yield ("correlations", at[pair], "rank"), _clash(names, ranks, pair)
+
+
+def _pair_mistakes(deal: Deal, path: Path, names: list[str], certain: set[str]) -> Found:
+    for place, name in enumerate(names):
+        if name not in deal.quantities:
+            yield (*path, place), _known(name, deal.quantities, "quantity")
+        elif name in certain:
+            yield (*path, place), f"{name!r} is fixed and moves with nothing; allowed: uncertain quantities"
+    if names[0] == names[1]:
+        yield path, f"{names[0]!r} is paired with itself; allowed: two different names"
+
+
+def _clash(names: list[str], ranks: copula.Ranks, pair: frozenset[str]) -> str:
+    """Say with which other pairs a rank is impossible, and which ranks would do."""
+    others = [each for each in ranks if each != pair and each.issubset(names)]
+    listed = [f"{_percent(ranks[each])} between {' and '.join(n for n in names if n in each)}" for each in others]
+    if len(others) + 1 < math.comb(len(names), 2):
+        listed.append("0% between pairs that are not listed")
+    low, high = copula.possible(names, ranks, pair)
+    low, high = math.ceil(low * 1000 + 1e-6) / 1000, math.floor(high * 1000 - 1e-6) / 1000
+    allowed = f"{_percent(low)} to {_percent(high)}" if low <= high else "weaker correlations"
+    return f"{_percent(ranks[pair])} cannot go with {', '.join(listed)}; allowed here: {allowed}"
+
+
+def _percent(rank: float) -> str:
+    return f"{100 * rank:.4g}%"
+
+
+def _is_no_quantity(text: str | float) -> bool:
+    """Whether a text is no quantity in any unit, so that its definition is at fault and not its use."""
+    for unit in UNITS:
+        try:
+            if parse(text, unit).kind != "named":
+                return False
+        except QuantityError:
+            continue
+    return True
+
+
+def _outside(quantity: Quantity, low: float, high: float) -> str | None:
+    """Say how a quantity leaves its bounds, or None if it does so in at most one draw in a thousand."""
+    outside = 0.0 if quantity.kind == "named" else quantity.probability_outside(low, high)
+    if outside <= 0.001:
+        return None
+    return quantity.text() if quantity.is_fixed else f"{quantity.text()}, in {outside:.1%} of draws,"
+
+
+def _cut(quantity: Quantity, bounds: str) -> str:
+    return "" if quantity.is_fixed else f": say truncated({quantity.text()}, {bounds})"
 
 
 def _cohorts(deal: Deal) -> Found:
@@ -112,6 +188,8 @@ def _cohorts(deal: Deal) -> Found:
             yield (*path, "last_claim"), "is before the first referral; allowed: a later month"
     if time.service is not None and time.period(time.service.first) < 1:
         yield ("time", "service"), f"begins before the deal starts; allowed: from {time.start.text()}"
+    if time.service is not None and time.period(time.service.last) > time.periods:
+        yield ("time", "service"), f"ends after the horizon; allowed: up to {time.date(time.periods)[:7]}"
 
 
 def _outcomes(deal: Deal) -> Found:
@@ -135,21 +213,34 @@ def _single(path: Path, outcome: Outcome) -> Found:
         yield path, "has no steps; allowed: counts: milestones with steps"
         return
     level = outcome.without_service
-    if level is None or isinstance(level, (WithoutService, str)):
-        yield (*path, "without_service"), "is needed; allowed: the level a person without the service"
+    a_level = "a chance such as 10% to 20%" if outcome.counts == "yes or no" else "events a person such as 1.5"
+    if level is None:
+        yield (*path, "without_service"), f"is needed; allowed: {a_level}"
+        return
+    if isinstance(level, (WithoutService, str)):
+        yield (*path, "without_service"), f"belongs to an outcome with steps; allowed: {a_level}"
         return
     if outcome.counts == "yes or no":
-        if level.kind != "named" and level.probability_outside(0, 1) > 0.001:
-            yield (*path, "without_service"), f"{level.text()} is no probability; allowed: 0% to 100%"
+        if out := _outside(level, 0, 1):
+            legal = f"allowed: 0% to 100%{_cut(level, '0%, 100%')}"
+            yield (*path, "without_service"), f"{out} is no probability; {legal}"
         if outcome.dispersion != "none":
             yield (*path, "dispersion"), "belongs to events; allowed: counts: events"
-    if outcome.effect_as == "share" and outcome.effect.kind != "named":
-        low = outcome.effect.probability_outside(-1, float("inf"))
-        if low > 0.001:
-            yield (*path, "effect"), f"{outcome.effect.text()} is below -100%; allowed: at least -100% of the level"
+    if outcome.effect_as == "share" and (out := _outside(outcome.effect, -1, math.inf)):
+        legal = f"allowed: at least -100% of the level{_cut(outcome.effect, '-100%, none')}"
+        yield (*path, "effect"), f"{out} is below -100%; {legal}"
+    if outcome.effect_as == "units" and outcome.counts == "yes or no" and outcome.effect.kind != "named":
+        middle = outcome.effect.mean()
+        if abs(middle) > 1:
+            points = f"{outcome.effect.text()} are added to a chance"
+            yield (*path, "effect"), f"{points}; allowed: -100% to 100%, such as 15% for 15 points"
     baseline = outcome.baseline if outcome.counts == "yes or no" else None
-    if baseline is not None and baseline.kind != "named" and baseline.probability_outside(0, 1) > 0.001:
-        yield (*path, "baseline"), f"{baseline.text()} is no probability; allowed: 0% to 100%"
+    if baseline is not None and (out := _outside(baseline, 0, 1)):
+        yield (*path, "baseline"), f"{out} is no probability; allowed: 0% to 100%{_cut(baseline, '0%, 100%')}"
+    arm = outcome.comparison_arm
+    if arm is not None and arm.people.form == "people" and arm.people.quantity.unit == "share":
+        where = (*path, "comparison_arm", "people")
+        yield where, f"{arm.people.quantity.text()} is no number of people; allowed: 10 per person, or 500 people"
 
 
 def _chain(path: Path, outcome: Outcome) -> Found:
@@ -162,7 +253,8 @@ def _chain(path: Path, outcome: Outcome) -> Found:
         if getattr(outcome, key) is not None:
             yield (*path, key), "belongs to a single outcome; allowed: outcomes without steps"
     if not isinstance(outcome.without_service, (WithoutService, str, type(None))):
-        yield (*path, "without_service"), "allowed: {first_step: CHANCE} or as with service"
+        level = outcome.without_service.text()
+        yield (*path, "without_service"), f"{level} is no chain; allowed: {{first_step: CHANCE}} or as with service"
     for key in ("effect", "known_after"):
         quantity = getattr(outcome, key)
         if not (quantity.is_fixed and quantity.value == 0):
@@ -199,8 +291,6 @@ def _short_forms(deal: Deal) -> Found:
         for row in structure.rate_card or {}:
             if row not in known:
                 yield (*path, "rate_card", row), _known(row, known, "outcome or measure")
-            elif row in structure.pays:
-                yield (*path, "rate_card", row), "a clause has this name; allowed: names used once"
         if structure.group_threshold and structure.group_threshold.outcome not in known:
             outcome = structure.group_threshold.outcome
             yield (*path, "group_threshold", "outcome"), _known(outcome, known, "outcome")
@@ -208,10 +298,29 @@ def _short_forms(deal: Deal) -> Found:
             yield from _control_comparison(deal, path, structure)
         if structure.paid is not None and structure.fee is None:
             yield (*path, "paid"), "says when a fee is paid, but there is none; allowed: with fee"
+        yield from _clause_names(path, structure)
         if structure.fee is None and not (
             structure.pays or structure.rate_card or structure.group_threshold or structure.control_comparison
         ):
             yield path, "pays nothing; allowed: pays, rate_card, group_threshold, control_comparison or fee"
+
+
+def _clause_names(path: Path, structure: Structure) -> Found:
+    """Find short forms whose clauses would take the names of others."""
+    made: list[tuple[str, Path]] = [(row, (*path, "rate_card", row)) for row in structure.rate_card or {}]
+    if structure.group_threshold:
+        made.append(("group threshold", (*path, "group_threshold")))
+    if structure.control_comparison:
+        made.append(("each cohort", (*path, "control_comparison")))
+        if structure.control_comparison.pooled is not None:
+            made.append(("pooled", (*path, "control_comparison", "pooled")))
+    if structure.fee is not None:
+        made.append(("fee", (*path, "fee")))
+    taken = set(structure.pays)
+    for name, where in made:
+        if name in taken:
+            yield where, f"makes a clause called {name!r}, and another has this name; allowed: names used once"
+        taken.add(name)
 
 
 def _control_comparison(deal: Deal, path: Path, structure: Structure) -> Found:
@@ -222,8 +331,14 @@ def _control_comparison(deal: Deal, path: Path, structure: Structure) -> Found:
         yield (*where, "outcome"), _known(short.outcome, outcome_names(deal), "outcome")
     elif short.outcome not in deal.outcomes:
         yield (*where, "outcome"), "is a milestone; allowed: outcomes without steps"
+    elif (
+        short.against in {"comparison_arm", "baseline"} and getattr(deal.outcomes[short.outcome], short.against) is None
+    ):
+        here = (*where, "against" if "against" in short.model_fields_set else "outcome")
+        others = "baseline, or a level" if short.against == "comparison_arm" else "comparison_arm, or a level"
+        yield here, f"outcome {short.outcome!r} has no {short.against}; allowed: give it one, or against: {others}"
     if (short.price is None) == (short.pays is None):
-        yield where, "needs exactly one of price (a unit) and pays (a lump sum)"
+        yield where, "says not exactly one thing; allowed: price (a unit) or pays (a lump sum)"
 
 
 def _measures(deal: Deal) -> Found:
@@ -265,13 +380,19 @@ def _structures(deal: Deal) -> Found:
         if shares and all(share.is_fixed for share in shares):
             total = sum(share.value for share in shares)
             if abs(total - 1) > 1e-9:
-                yield (*path, "payers"), f"the shares add to {total:.6g}; allowed: 100% in all"
+                yield (*path, "payers"), f"the shares add to {100 * total:.6g}%; allowed: 100% in all"
         elif shares:
             yield (*path, "payers"), "a payer's share is uncertain; allowed: fixed shares that add to 100%"
         above: list[str] = []
         for key, clause in structure.pays.items():
             yield from _clause(deal, structure, (*path, "pays", key), clause, above)
             above.append(key)
+        labels = {"any payment"}  # names of the triggers in the answers
+        for key, clause in structure.pays.items():
+            own = {key} | {f"{key} [{cohort}]" for cohort in deal.cohorts if clause.for_ == "each cohort"}
+            if own & labels:
+                yield (*path, "pays", key), f"{min(own & labels)!r} is taken in the answers; allowed: another name"
+            labels |= own
         if len(above) > 60:
             yield (*path, "pays"), f"{len(above)} clauses are too many; allowed: up to 60"
         if isinstance(structure.finance, Finance) and not structure.finance.commitment.mean() > 0:
@@ -287,7 +408,7 @@ def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above:
         if name not in known:
             yield (*path, "when", name), _known(name, known, "measure or outcome")
     amount = clause.amount
-    forms = [amount.price is not None, amount.lump_sum is not None, amount.by is not None]
+    forms = [amount.price is not None, amount.lump_sum is not None, amount.by is not None or amount.table is not None]
     if sum(forms) != 1:
         yield (*path, "amount"), "says not exactly one thing; allowed: price and times, lump_sum, or by and table"
     if amount.price is not None and amount.times is None:
@@ -296,7 +417,9 @@ def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above:
         yield (*path, "amount"), "by and table belong together; allowed: both or neither"
     if amount.table is not None:
         levels = [level.mean() for level, _ in amount.table.points]
-        if not levels or any(low >= high for low, high in pairwise(levels)):
+        if not levels:
+            yield (*path, "amount", "table", "points"), "there is none; allowed: [[LEVEL, AMOUNT], ...]"
+        if any(low >= high for low, high in pairwise(levels)):
             yield (*path, "amount", "table", "points"), "levels must rise; allowed: [[LEVEL, AMOUNT], ...] upward"
     for key in ("by", "times"):
         name = getattr(amount, key)
@@ -308,16 +431,19 @@ def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above:
         if amount.times is not None and amount.times in deal.measures:
             yield (*path, "amount", "times"), "is no outcome; allowed: for each participant an outcome's name"
         if amount.times is None or amount.price is None:
-            yield (*path, "amount"), "allowed for each participant: price and times an outcome"
+            yield (
+                (*path, "amount"),
+                "is no price of an outcome; allowed for each participant: price and times an outcome",
+            )
         if clause.due != "when known":
-            yield (*path, "due"), "allowed for each participant: when known"
+            yield (*path, "due"), f"{clause.due!r} is only for the contract; allowed for each participant: when known"
     elif clause.for_ == "the contract":
         if amount.lump_sum is None or amount.times is not None or clause.when or clause.unless:
             yield path, "a clause for the contract is a fee; allowed: due and lump_sum"
         if clause.due == "when known":
-            yield (*path, "due"), "allowed for the contract: evenly, at the start or at the end"
+            yield (*path, "due"), "is needed for the contract; allowed: evenly, at the start or at the end"
     elif clause.due != "when known":
-        yield (*path, "due"), "allowed for cohorts: when known"
+        yield (*path, "due"), f"{clause.due!r} is only for the contract; allowed for cohorts: when known"
     if (
         clause.at_most is not None
         and clause.at_most.outcomes is not None
@@ -326,7 +452,7 @@ def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above:
         yield (*path, "at_most", "outcomes"), "limits a counted outcome; allowed: with times an outcome"
 
 
-def _provenance(deal: Deal, resolved: Deal) -> Found:
+def _provenance(deal: Deal, resolved: Deal, changed: bool) -> Found:
     written, full = to_plain(deal), to_plain(resolved)
     for kind in ("facts", "assumptions"):
         for text in getattr(deal, kind):
@@ -335,7 +461,7 @@ def _provenance(deal: Deal, resolved: Deal) -> Found:
             except ValueError as error:
                 yield (kind, text), str(error)
                 continue
-            if not (exists(written, path) or exists(full, path)):
+            if not (changed or exists(written, path) or exists(full, path)):
                 yield (kind, text), "there is nothing at this path; allowed: paths as sib show --paths prints them"
     if deal.actual is not None and deal.actual.structure not in deal.structures:
         yield ("actual", "structure"), _known(deal.actual.structure, deal.structures, "structure")

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.compiled import kernel
+from simulator.compiled import inner
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -80,27 +80,29 @@ def new_tally(outcomes: int, cohorts: int) -> Tally:
     return Tally(np.zeros((outcomes, cohorts)), np.zeros((outcomes, cohorts)), np.zeros(cohorts))
 
 
-@kernel
-def measure(v: Floats, row: Any, low: int, high: int, tally: Tally, arms: Floats) -> float:
+@inner
+def measure(v: Floats, row: Any, low: int, high: int, people_in: Floats, verified: Floats, arms: Floats) -> float:
     """Value of a measure over cohorts low..high-1 that ran; NaN where it is not known.
 
-    Pooled reduction = 1 - sum ours / sum (our people x that cohort's comparison rate). `arms` [O, C, 2] holds outcomes
-    in the comparison arm and its effective people.
+    Pooled reduction = 1 - sum ours / sum (our people x that cohort's comparison rate). `people_in` [C] and
+    `verified` [O, C] are running sums; `arms` [O, C, 2] holds outcomes in the comparison arm and its effective people.
+
+    Arrays, not the tuple that holds them: taking a field of a tuple counts a reference, which costs more than the sum.
     """
     o = row.outcome
     ours = 0.0
     people = 0.0
     base = 0.0
     for c in range(low, high):
-        if tally.people[c] <= 0.0:
+        if people_in[c] <= 0.0:
             continue
-        ours += tally.verified[o, c]
-        people += tally.people[c]
+        ours += verified[o, c]
+        people += people_in[c]
         if row.kind >= DIFFERENCE_SHARE:
             if row.against == LEVEL:
-                base += tally.people[c] * v[row.level_at]
+                base += people_in[c] * v[row.level_at]
             elif arms[o, c, 1] > 0.0:
-                base += tally.people[c] * arms[o, c, 0] / arms[o, c, 1]
+                base += people_in[c] * arms[o, c, 0] / arms[o, c, 1]
             else:
                 return np.nan
     if row.kind == COUNT:
@@ -113,7 +115,7 @@ def measure(v: Floats, row: Any, low: int, high: int, tally: Tally, arms: Floats
     return difference / base if base > 0.0 else np.nan
 
 
-@kernel
+@inner
 def meets(value: float, sense: int, bound: float) -> bool:
     """Whether a measure meets a bound, exactly on it included for `at least` and `at most`."""
     slack = TOLERANCE * max(1.0, abs(bound))
@@ -126,7 +128,7 @@ def meets(value: float, sense: int, bound: float) -> bool:
     return value < bound - slack
 
 
-@kernel
+@inner
 def table_amount(v: Floats, clause: Any, points: Any, level: float) -> float:
     """Amount by measure: steps (a level belongs to the step that begins there) or straight lines between points."""
     if np.isnan(level):
@@ -147,7 +149,7 @@ def table_amount(v: Floats, clause: Any, points: Any, level: float) -> float:
     return amount
 
 
-@kernel
+@inner
 def settle_person(
     records: NDArray[np.int32],
     row: int,

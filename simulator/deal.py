@@ -12,14 +12,17 @@ period is booked at its end.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -37,7 +40,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from simulator.quantity import Quantity, QuantityError, fixed, parse
-from simulator.yamlfile import join_path, split_path
+from simulator.yamlfile import join_path, nearest, split_path
 
 MONTHS_A_STEP = {"month": 1, "quarter": 3, "half year": 6, "year": 12}
 MONTH_NAMES = (
@@ -83,26 +86,29 @@ class Range:
         low, high = quantity.support()
         if low >= self.low and high <= self.high:
             return
-        allowed = _allowed(self)
+        allowed = self.allowed(quantity.unit)
         if quantity.is_fixed:
             raise QuantityError(f"{quantity.text()} is out of range; {allowed}")
         outside = quantity.probability_outside(self.low, self.high)
         if outside > 0.001:
+            bounds = f"{_bound_text(self.low, quantity.unit)}, {_bound_text(self.high, quantity.unit)}"
             raise QuantityError(
                 f"{quantity.text()} is out of range in {outside:.1%} of draws; {allowed}: "
-                f"say truncated({quantity.text()}, {_bound_text(self.low, quantity)}, "
-                f"{_bound_text(self.high, quantity)})"
+                f"say truncated({quantity.text()}, {bounds})"
             )
 
+    def allowed(self, unit: str) -> str:
+        """Say what is allowed, in the words of the file."""
+        if self.high >= _NO_LIMIT:
+            return f"allowed: at least {_bound_text(self.low, unit)}"
+        return f"allowed: {_bound_text(self.low, unit)} to {_bound_text(self.high, unit)}"
 
-def _bound_text(bound: float, quantity: Quantity) -> str:
-    return "none" if abs(bound) == INFINITY else fixed(bound, quantity.unit).text()
+
+_NO_LIMIT = 1e12  # legal bounds from here on only keep arithmetic exact
 
 
-def _allowed(legal: Range) -> str:
-    if legal.high == INFINITY:
-        return f"allowed: at least {legal.low:g}"
-    return f"allowed: {legal.low:g} to {legal.high:g}"
+def _bound_text(bound: float, unit: str) -> str:
+    return "none" if abs(bound) == INFINITY else fixed(bound, unit).text()
 
 
 @dataclass(frozen=True)
@@ -164,8 +170,8 @@ class Reads:
         else:
             if value is None or not isinstance(value, (int, float, str)):
                 raise ValueError(f"{_kind_of(value)} is no {self.unit}; allowed: a number or a distribution")
-            quantity = parse(value, _unit(value, self.unit), **(info.context or {}))
-            quantity = _within(quantity, self.legal)
+            unit = _unit(value, self.unit) if self.legal.chance else self.unit
+            quantity = _within(_parsed(value, unit, info), self.legal)
         self.legal.check(quantity)
         return quantity
 
@@ -182,7 +188,7 @@ class Reads:
             "description": (
                 f"{self.unit}: a number, a distribution such as normal(mean 10%, sd 4%), or a quantity's name"
             ),
-            "examples": _EXAMPLES[self.unit],
+            "examples": EXAMPLES[self.unit],
         }
 
 
@@ -199,6 +205,8 @@ class ReadsWorded:
     before: bool
     default: str | None
     what: str
+    words: tuple[str, ...] = ()
+    """Words that may stand in place of a number, for messages."""
 
     def read(self, value: Any, info: ValidationInfo) -> Worded:
         """Read a value; raises ValueError with what is wrong and what is allowed."""
@@ -217,14 +225,21 @@ class ReadsWorded:
                     break
         if form is None or number is None or not isinstance(number, (int, float, str)):
             raise ValueError(f"{_kind_of(value)} is no {self.what}; allowed: {self.allowed()}")
-        quantity = parse(number, _unit(number, self.unit), **(info.context or {}))
+        try:
+            quantity = _parsed(number, _unit(number, self.unit), info)
+        except QuantityError as error:
+            if number is value and isinstance(value, str):  # no words were found: perhaps others were meant
+                raise ValueError(f"{error}; allowed: {self.allowed()}") from None
+            raise
         self.legal.check(quantity)
         return Worded(form, quantity, self.before)
 
     def allowed(self) -> str:
         """List the forms."""
         named = dict.fromkeys(canonical for _, canonical in self.forms)
-        return " | ".join(f"{form} NUMBER" if self.before else f"NUMBER {form}" for form in named)
+        number = {"money": "AMOUNT", "duration": "DURATION", "rate": "RATE"}.get(self.unit, "NUMBER")
+        forms = [f"{form} {number}" if self.before else f"{number} {form}" for form in named]
+        return " | ".join([*forms, *self.words])
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.with_info_plain_validator_function(
@@ -240,7 +255,35 @@ class ReadsWorded:
         }
 
 
-_EXAMPLES: dict[str, list[Any]] = {
+def _parsed(value: str | float, unit: str, info: ValidationInfo) -> Quantity:
+    """Read a quantity; a name must be one of those that the context knows, if it knows any."""
+    context = dict(info.context or {})
+    names = context.pop("quantities", None)
+    quantity = parse(value, unit, **context)
+    if quantity.kind == "named" and names is not None and quantity.name not in names:
+        raise ValueError(unknown_name(quantity.name, names, str(info.field_name)))
+    return quantity
+
+
+# words that may stand in place of a number
+_WORDS = {
+    "against": ("comparison_arm", "baseline"),
+    "without_service": ("as with service",),
+    "dispersion": ("none",),
+    "called": ("at the start",),
+}
+
+
+def unknown_name(name: str, known: Iterable[str], key: str) -> str:
+    """Say that a name under a key of the file is no quantity."""
+    words = _WORDS.get(key, ())
+    near = nearest(name, [*known, *words])
+    numbers = "a number, a distribution such as normal(mean 10%, sd 4%), or a name under quantities"
+    hint = f"did you mean {near!r}?" if near else f"allowed: {', '.join([*words, numbers])}"
+    return f"{name!r} is neither a number, a distribution nor a named quantity; {hint}"
+
+
+EXAMPLES: dict[str, list[Any]] = {
     "number": [100, "normal(mean 1.55, sd 0.10)", "50 to 80"],
     "share": ["10%", "10% ± 4%", "beta(mean 10%, sd 3%)", "5% to 15%"],
     "money": [250000, "1.2m", "triangular(200k, 250k, 400k)"],
@@ -273,12 +316,12 @@ Money = Annotated[Quantity, Reads("money", Range(0, 1e18))]
 Lag = Annotated[Quantity, Reads("duration", Range(0, 1200))]
 Delay = Annotated[Quantity, Reads("duration", Range(0, 1200, neutral=0.0))]
 Dispersion = Annotated[Quantity, Reads("number", Range(1e-6, INFINITY))]
-Rate = Annotated[Quantity, Reads("rate", Range(-0.5, 10))]
+Rate = Annotated[Quantity, Reads("rate", Range(-0.5, 1))]
 InterestRate = Annotated[
     Worded,
     ReadsWorded(
         unit="rate",
-        legal=Range(-0.5, 10),
+        legal=Range(-0.5, 1),
         forms=(("real", "real"), ("nominal", "nominal")),
         before=False,
         default="nominal",
@@ -343,6 +386,7 @@ Called = Annotated[
         before=False,
         default=None,
         what="time of calling capital",
+        words=("at the start",),
     ),
 ]
 
@@ -439,7 +483,20 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Names = Annotated[list[str], BeforeValidator(_listed)]
+Names = Annotated[
+    list[str],
+    BeforeValidator(_listed),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+
+
+class _OrNumber:
+    """Says in the JSON Schema that a number may stand for the mapping."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [{"type": "number"}, {"type": "string"}, handler(schema)]}
 
 
 class Model(BaseModel):
@@ -506,6 +563,15 @@ class Rates(Model):
     inflation: Rate = parse(0.02, "rate")
 
 
+class _OrNone:
+    """Says in the JSON Schema that `none` may stand for the value."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [{"const": "none"}, handler(schema)]}
+
+
 class Cohort(Model):
     """People referred over a window, evenly, in whole people."""
 
@@ -513,7 +579,7 @@ class Cohort(Model):
     referred: WindowField
     referrals: Turnout = parse(1.0, "share")
     """Share of the planned people who are referred."""
-    last_claim: MonthField | None = None
+    last_claim: Annotated[MonthField | None, BeforeValidator(lambda v: None if v == "none" else v), _OrNone()] = None
     """Outcomes achieved after this month are not counted."""
     if_cut_short: Literal["counts as far as it ran", "does not run"] = "counts as far as it ran"
 
@@ -654,7 +720,7 @@ def _clause_cap(value: Any) -> Any:
     return {"payments": value} if isinstance(value, (int, float, str)) and not isinstance(value, bool) else value
 
 
-ClauseCapField = Annotated[ClauseCap, BeforeValidator(_clause_cap)]
+ClauseCapField = Annotated[ClauseCap, BeforeValidator(_clause_cap), _OrNumber()]
 
 
 _DUE: dict[Any, str] = {
@@ -669,7 +735,9 @@ class Clause(Model):
 
     for_: Literal["each participant", "each cohort", "all cohorts that ran", "the contract"] = Field(alias="for")
     due: Annotated[
-        Literal["when known", "evenly", "at the start", "at the end"], BeforeValidator(lambda v: _DUE.get(v, v))
+        Literal["when known", "evenly", "at the start", "at the end"],
+        BeforeValidator(lambda v: _DUE.get(v, v)),
+        WithJsonSchema({"enum": ["when known", "evenly", "at the start", "at the end", *_DUE]}),
     ] = "when known"
     unless: Names = []
     """Clauses; this one falls away where the trigger of one of them was met (not: where it was paid)."""
@@ -712,7 +780,7 @@ def _card_row(value: Any) -> Any:
     return {"price": value} if not isinstance(value, (Mapping, CardRow)) else value
 
 
-CardRowField = Annotated[CardRow, BeforeValidator(_card_row)]
+CardRowField = Annotated[CardRow, BeforeValidator(_card_row), _OrNumber()]
 
 
 class Caps(Model):
@@ -778,6 +846,38 @@ class Structure(Model):
     finance: FinanceOrNone | None = None
 
 
+def _rank(value: Any) -> float:
+    allowed = "allowed: a fixed share above -100% and below 100%, such as 40%"
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError(f"{_kind_of(value)} is no rank correlation; {allowed}")
+    quantity = parse(value, "share")
+    if not quantity.is_fixed or abs(quantity.value) >= 1:
+        raise ValueError(f"{quantity.text()} is no rank correlation; {allowed}")
+    return quantity.value
+
+
+def _pair(value: Any) -> list[str]:
+    if not (isinstance(value, list) and len(value) == 2 and all(isinstance(name, str) for name in value)):
+        raise ValueError(f"{_kind_of(value)} is no pair; allowed: [NAME, NAME], two names under quantities")
+    return value
+
+
+class RankCorrelation(Model):
+    """Two named quantities that move together, each keeping its own distribution."""
+
+    between: Annotated[
+        list[str],
+        PlainValidator(_pair),
+        WithJsonSchema({"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}),
+    ]
+    rank: Annotated[
+        float,
+        PlainValidator(_rank),
+        WithJsonSchema({"type": ["number", "string"], "pattern": r"^\S.*$", "examples": ["40%", "-25%"]}),
+    ]
+    """Spearman's rank correlation."""
+
+
 class PolicyChange(Model):
     """A change of policy stops referrals and service; people already referred are still counted."""
 
@@ -799,11 +899,17 @@ class Actual(Model):
     note: str | None = None
 
 
+def _currency(value: str) -> str:
+    if not re.fullmatch(r"[A-Z]{3}", value):
+        raise ValueError(f"{value!r} is no currency; allowed: three capital letters such as GBP, EUR, USD")
+    return value
+
+
 class Deal(Model):
     """A deal: who is served, what is measured, and the payment structures side by side."""
 
     deal: str
-    currency: str = "GBP"
+    currency: Annotated[str, AfterValidator(_currency)] = "GBP"
     note: str | None = None
     sources: dict[str, str] = {}
     facts: dict[str, str] = {}
@@ -817,6 +923,8 @@ class Deal(Model):
     """Sets every nuisance to its neutral value."""
     quantities: dict[str, str | float | int] = {}
     """Named quantities: drawn once a draw, used wherever their name stands for a number."""
+    correlations: list[RankCorrelation] = []
+    """Between named quantities; pairs that are not listed are independent, unless others join them."""
     cohorts: dict[str, Cohort]
     frailty_correlation: Correlation = parse(0.0, "share")
     """Correlation between one person's yes/no outcomes and milestones, on the logistic latent scale."""
@@ -857,14 +965,18 @@ def _with_provenance(resolved: Deal, written: Deal) -> Deal:
     """Give facts and assumptions the paths of the resolved form, and leave out quantities that nothing uses now."""
     used = {str(leaf.quantity.args[0]) for leaf in leaves(resolved) if leaf.quantity.kind == "named"}
     quantities = {name: text for name, text in resolved.quantities.items() if name in used}
-    resolved = resolved.model_copy(update={"quantities": quantities})
+    uncertain = uncertain_names(resolved)
+    pairs = [each for each in resolved.correlations if uncertain.issuperset(each.between)]
+    moved = len(pairs) < len(written.correlations)  # the reasons for single pairs would stand at others
+    resolved = resolved.model_copy(update={"quantities": quantities, "correlations": pairs})
     plain = to_plain(resolved)
     found: dict[str, dict[str, str]] = {"facts": {}, "assumptions": {}}
     for kind, kept in found.items():
         for text, why in getattr(written, kind).items():
-            for path in _resolved_paths(written, split_path(text)):
-                if exists(plain, path):
-                    kept[join_path(path)] = why
+            with contextlib.suppress(ValueError):  # no path: said by the checks
+                for path in _resolved_paths(written, split_path(text)):
+                    if exists(plain, path) and not (moved and path[0] == "correlations" and len(path) > 1):
+                        kept[join_path(path)] = why
     return resolved.model_copy(update=found)
 
 
@@ -929,8 +1041,7 @@ def _resolved_structure(deal: Deal, structure: Structure, measures: dict[str, Me
         short = structure.group_threshold
         measure, bound = short.outcome, Worded("at least", short.at_least.quantity, before=True)
         if short.outcome not in measures and _is_share(short.at_least):
-            measure = f"share with {short.outcome}"
-            measures.setdefault(measure, Measure(share_of=short.outcome))
+            measure = _measure_named(measures, Measure(share_of=short.outcome), f"share with {short.outcome}")
         pays["group threshold"] = Clause(for_=short.for_, when={measure: bound}, amount=Amount(lump_sum=short.pays))
     if structure.control_comparison:
         pays.update(_comparison_clauses(deal, structure.control_comparison, measures))
@@ -952,14 +1063,29 @@ def _is_share(size: Worded) -> bool:
     return size.form == "people" and size.quantity.unit == "share"
 
 
+def _measure_named(measures: dict[str, Measure], measure: Measure, *names: str) -> str:
+    """Give a measure the first of some names that is free, or that stands for the same measure already."""
+    for name in itertools.chain(names, (f"{names[0]} {number}" for number in itertools.count(2))):
+        if measures.setdefault(name, measure) == measure:
+            return name
+    raise AssertionError
+
+
 def _comparison_clauses(deal: Deal, short: ControlComparison, measures: dict[str, Measure]) -> dict[str, Clause]:
     outcome = deal.outcomes.get(short.outcome)
     fewer = outcome is not None and outcome.better == "fewer"
     key = "reduction_in" if fewer else "increase_in"
     words = "fewer" if fewer else "more"
-    share, units = f"{words} {short.outcome}, share", f"{words} {short.outcome}, units"
-    for name, unit in ((share, "share"), (units, "units")):
-        measures.setdefault(name, Measure(**{key: short.outcome, "against": short.against, "as": unit}))
+    against = short.against if isinstance(short.against, str) else short.against.text()
+    share, units = (
+        _measure_named(
+            measures,
+            Measure(**{key: short.outcome, "against": short.against, "as": unit}),
+            f"{words} {short.outcome}, {unit}",
+            f"{words} {short.outcome} against {against.replace('_', ' ')}, {unit}",
+        )
+        for unit in ("share", "units")
+    )
     amount = Amount(price=short.price, times=units) if short.pays is None else Amount(lump_sum=short.pays)
     clauses = {"each cohort": Clause(for_="each cohort", when={share: short.each_cohort}, amount=amount)}
     if short.pooled is not None:
@@ -991,8 +1117,14 @@ def _replaced(part: Any, path: tuple[str | int, ...], value: Any) -> Any:
 
 def to_plain(deal: Deal) -> dict[str, Any]:
     """Return the deal as plain data that reads back as the same deal."""
-    plain: dict[str, Any] = deal.model_dump(by_alias=True, exclude_none=True)
+    plain: dict[str, Any] = _with_lists(deal.model_dump(by_alias=True, exclude_none=True))
     return plain
+
+
+def _with_lists(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _with_lists(each) for key, each in data.items()}
+    return [_with_lists(each) for each in data] if isinstance(data, list | tuple) else data
 
 
 def put(plain: dict[str, Any], path: tuple[str | int, ...], value: Any) -> None:
@@ -1075,10 +1207,22 @@ def quantity_of(deal: Deal, quantity: Quantity, legal: Range | None = None) -> Q
     if name not in deal.quantities:
         raise QuantityError(f"{name!r} is neither a number, a distribution nor a named quantity")
     text = deal.quantities[name]
-    found = parse(text, _unit(text, quantity.unit))
+    either = legal is None or legal.chance or legal == Range()
+    found = parse(text, _unit(text, quantity.unit) if either else quantity.unit)
     if found.kind == "named":
         raise QuantityError(f"quantity {name!r} must be a number or a distribution, not another name")
     return found if legal is None else _within(found, legal)
+
+
+def uncertain_names(deal: Deal) -> set[str]:
+    """Names of quantities that stand for an uncertain number somewhere in the deal."""
+    found = set()
+    for leaf in leaves(deal):
+        if leaf.quantity.kind == "named":
+            with contextlib.suppress(QuantityError):  # said by the checks
+                if not quantity_of(deal, leaf.quantity, leaf.legal).is_fixed:
+                    found.add(leaf.quantity.name)
+    return found
 
 
 def outcome_names(deal: Deal) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from simulator.checks import problems
-from simulator.deal import Deal, leaves, put, resolve, to_plain
+from simulator.deal import EXAMPLES, Deal, Month, Reads, ReadsWorded, Window, leaves, put, resolve, to_plain
 from simulator.yamlfile import (
     DealError,
     Document,
@@ -102,10 +102,11 @@ def _load(document: Document, folder: FilePath, sets: Sequence[str]) -> Deal:
     deal = _validated(data, source, context)
     if later:
         plain = to_plain(deal)
-        known = [join_path(path) for path, _, _ in paths(deal)]
+        written = [join_path(path) for path, _ in _leaves_of(data, ())]
+        known = [*written, *(join_path(path) for path, _, _ in paths(deal))]
         wrong = []
         for target, value in later:
-            if not (_parent_exists(plain, target) or _is_field(target)):
+            if not _can_stand(plain, target):
                 near = nearest(join_path(target), known)
                 hint = f"did you mean {near!r}?" if near else "allowed: paths as sib show --paths prints them"
                 wrong.append(Problem(_SET, 1, 1, join_path(target), f"there is no such path; {hint}"))
@@ -118,14 +119,25 @@ def _load(document: Document, folder: FilePath, sets: Sequence[str]) -> Deal:
 
 
 def _validated(data: dict[str, Any], source: _Source, context: dict[str, Any]) -> Deal:
-    try:
-        written = Deal.model_validate(data, context=context)
-    except ValidationError as error:
-        raise DealError(list(_explained(error, data, source))) from None
+    written = _read(data, source, context)
     found = problems(written, changed=bool(source.sets))
     if found:
         raise DealError([source.problem(path, message) for path, message in found])
     return resolve(written)
+
+
+def _read(data: dict[str, Any], source: _Source, context: dict[str, Any]) -> Deal:
+    """Read data by the types; names that are no quantities are left to the checks unless the types are wrong too."""
+    try:
+        return Deal.model_validate(data, context=context)
+    except ValidationError as found:
+        error = found
+    if isinstance(quantities := data.get("quantities", {}), dict):
+        try:
+            Deal.model_validate(data, context=context | {"quantities": frozenset(quantities)})
+        except ValidationError as found:
+            error = found
+    raise DealError(list(_explained(error, data, source))) from None
 
 
 def _extended(document: Document, folder: FilePath) -> tuple[Document, ...]:
@@ -137,7 +149,9 @@ def _extended(document: Document, folder: FilePath) -> tuple[Document, ...]:
             raise DealError([chain[-1].problem(("extends",), "must be the name of a file; allowed: other.yaml")])
         path = (FilePath(chain[-1].name).parent if len(chain) > 1 else folder) / parent
         if str(path.resolve()) in names:
-            raise DealError([chain[-1].problem(("extends",), f"{parent} extends this file in a circle")])
+            raise DealError(
+                [chain[-1].problem(("extends",), f"{parent} extends this file in a circle; allowed: another file")]
+            )
         if not path.is_file():
             raise DealError([chain[-1].problem(("extends",), f"there is no file {parent}; allowed: an existing file")])
         names.add(str(path.resolve()))
@@ -169,6 +183,16 @@ def _parent_exists(data: Any, path: Path) -> bool:
     return isinstance(here, dict) and (path[-1] in here or _is_field(path))
 
 
+def _can_stand(data: Any, path: Path) -> bool:
+    """Whether a path may be set: what is missing on the way must be keys of the grammar, not names that people give."""
+    here = data
+    for length, part in enumerate(path, start=1):
+        here = _inside(here, part)
+        if here is _ABSENT and not _is_field(path[:length]):
+            return False
+    return True
+
+
 # ---------------------------------------------------------------------------------------------------------------
 # What pydantic says, in the deal file's words
 # ---------------------------------------------------------------------------------------------------------------
@@ -190,12 +214,13 @@ def _explained(error: ValidationError, data: Any, source: _Source) -> Iterator[P
 def _message(each: Mapping[str, Any], path: Path) -> str:
     kind, value = each["type"], each.get("input")
     if kind == "missing":
-        return "is needed; allowed: give it a value"
+        return f"is needed; allowed: {_wanted(path)}"
     if kind == "value_error":
         return str(each["msg"]).removeprefix("Value error, ")
     if kind == "literal_error":
         hint = each["ctx"]["expected"].replace("'", "")
-        return f"{_shown(value)} is not known; allowed: {hint}"
+        keys = _keys_at(path)
+        return f"{_shown(value)} is not known; allowed: {hint}" + (f", or a mapping of {', '.join(keys)}" * bool(keys))
     if kind in {"model_type", "dict_type", "model_attributes_type"}:
         known = _keys_at(path)
         return f"{_shown(value)} is no mapping; allowed: " + (", ".join(known) or "NAME: VALUE")
@@ -203,6 +228,8 @@ def _message(each: Mapping[str, Any], path: Path) -> str:
         return f"{_shown(value)} is no text; allowed: a text (in quotes, if it looks like a number)"
     if kind == "bool_type":
         return f"{_shown(value)} is no truth value; allowed: true or false (yes and no are text)"
+    if kind in {"tuple_type", "too_long", "too_short"} or (kind == "missing" and isinstance(value, (list, tuple))):
+        return f"{_shown(value)} is no point of a table; allowed: [LEVEL, AMOUNT]"
     if kind == "list_type":
         return f"{_shown(value)} is no list; allowed: [ ... ]"
     return f"{_shown(value)}: {each['msg']}"
@@ -257,7 +284,7 @@ def _descend(annotation: Any, part: str | int) -> Iterator[Any]:
         if isinstance(each, type) and issubclass(each, BaseModel):
             for name, field in each.model_fields.items():
                 if part in {name, field.alias}:
-                    yield field.annotation
+                    yield typing.Annotated[field.annotation, None, *field.metadata]
         elif typing.get_origin(each) is dict:
             yield typing.get_args(each)[1]
         elif typing.get_origin(each) in {list, tuple} and str(part).isdigit():
@@ -270,6 +297,34 @@ def _types_at(path: Path) -> list[Any]:
     for part in path:
         found = [deeper for each in found for deeper in _descend(each, part)]
     return found
+
+
+def _wanted(path: Path) -> str:
+    """What may stand at a path, for a value that is missing."""
+    for each in _types_at(path):
+        for reads in getattr(each, "__metadata__", ()):
+            if isinstance(reads, Reads):
+                noun = "an amount of money" if reads.unit == "money" else f"a {reads.unit}"
+                return f"{noun} such as {' or '.join(map(str, EXAMPLES[reads.unit][:2]))}"
+            if isinstance(reads, ReadsWorded):
+                return reads.allowed()
+        for candidate in _candidates(each):
+            if typing.get_origin(candidate) is typing.Literal:
+                return ", ".join(typing.get_args(candidate))
+            if typing.get_origin(candidate) is dict:
+                return "NAME: VALUE"
+            if candidate in _WANTED:
+                return _WANTED[candidate]
+    keys = _keys_at(path)
+    return f"a mapping of {', '.join(keys)}" if keys else "give it a value"
+
+
+_WANTED: dict[Any, str] = {
+    str: "a text",
+    int: "a duration such as 9 years or 36 months",
+    Month: "a month such as 2010-09",
+    Window: "months such as 2010-09 to 2012-08",
+}
 
 
 def _keys_at(path: Path) -> list[str]:
@@ -291,6 +346,7 @@ def _is_field(path: Path) -> bool:
 # ---------------------------------------------------------------------------------------------------------------
 
 _NOT_SHOWN = {"deal", "note", "sources", "facts", "assumptions", "quantities"}
+_INHERITED = {"payers", "costs", "payer_costs", "finance"}  # they stand in each structure of the resolved deal
 
 
 def paths(deal: Deal) -> list[tuple[Path, str, str | None]]:
@@ -305,7 +361,7 @@ def paths(deal: Deal) -> list[tuple[Path, str, str | None]]:
     for name in deal.quantities:
         rows.append((("quantities", name), str(deal.quantities[name]), None))
     for key, value in plain.items():
-        if key not in _NOT_SHOWN | {"luck_only"}:
+        if key not in _NOT_SHOWN | _INHERITED | {"luck_only"}:
             rows += [(path, text, neutral.get(path)) for path, text in _leaves_of(value, (key,))]
     for name, cohort in deal.cohorts.items():
         claim = "none" if cohort.last_claim is None else cohort.last_claim.text()
@@ -322,7 +378,7 @@ def _leaves_of(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
         for position, item in enumerate(value):
             yield from _leaves_of(item, (*path, position))
     elif value not in ({}, []):
-        yield path, dump({"x": value}).strip().removeprefix("x:").strip()
+        yield path, dump(value).rstrip("\n")
 
 
 def show(deal: Deal) -> str:
@@ -332,10 +388,19 @@ def show(deal: Deal) -> str:
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of the deal file."""
-    made = Deal.model_json_schema(by_alias=True)
+    made = _any_of(Deal.model_json_schema(by_alias=True))
     made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    # a file that extends another needs to say nothing itself
+    made["if"], made["else"] = {"required": ["extends"]}, {"required": made.pop("required")}
     made["properties"]["extends"] = {
         "type": "string",
         "description": "A deal file whose values are taken where this one has none.",
     }
     return made
+
+
+def _any_of(schema: Any) -> Any:
+    """Replace oneOf: a word such as `none` is text too, so that two forms may fit."""
+    if isinstance(schema, dict):
+        return {"anyOf" if key == "oneOf" else key: _any_of(value) for key, value in schema.items()}
+    return [_any_of(each) for each in schema] if isinstance(schema, list) else schema

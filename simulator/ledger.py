@@ -37,7 +37,7 @@ from simulator.clauses import (
     meets,
     table_amount,
 )
-from simulator.compiled import kernel
+from simulator.compiled import inner, kernel
 from simulator.outcomes import TRUE, VERIFIED, WITHOUT, Outcomes
 from simulator.waterfall import (
     END,
@@ -154,7 +154,7 @@ def planned_costs(v: Floats, terms: Terms, calendar: Calendar, people: Ints, blo
     return planned
 
 
-@kernel
+@inner
 def spread_referrals(people: Ints, blocks: Any, referred: Floats) -> None:
     """Add the people of each block to the periods in which they are referred, evenly in whole people."""
     for b in range(blocks.size):
@@ -165,22 +165,31 @@ def spread_referrals(people: Ints, blocks: Any, referred: Floats) -> None:
                 referred[first + j] += part
 
 
-@kernel
-def _tally(people: Ints, counts: Floats, blocks: Any, better: Floats, stop: int, tally: Tally) -> None:
-    tally.verified[:] = 0.0
-    tally.additional[:] = 0.0
-    tally.people[:] = 0.0
+@inner
+def _tally(
+    people: Ints,
+    counts: Floats,
+    blocks: Any,
+    better: Floats,
+    stop: int,
+    people_in: Floats,
+    verified: Floats,
+    additional: Floats,
+) -> None:
+    verified[:] = 0.0
+    additional[:] = 0.0
+    people_in[:] = 0.0
     for b in range(blocks.size):
         if blocks[b].reach > stop:
             continue
         c = blocks[b].cohort
-        tally.people[c] += people[b]
+        people_in[c] += people[b]
         for o in range(better.size):
-            tally.verified[o, c] += counts[o, b, VERIFIED]
-            tally.additional[o, c] += better[o] * (counts[o, b, TRUE] - counts[o, b, WITHOUT])
+            verified[o, c] += counts[o, b, VERIFIED]
+            additional[o, c] += better[o] * (counts[o, b, TRUE] - counts[o, b, WITHOUT])
 
 
-@kernel
+@inner
 def _known_at(when: Ints, cohort: Any, blocks: Any, o: int, stop: int) -> int:
     """Period in which an outcome of a cohort is known: of its last people counted, or the last claim if earlier."""
     known = 0
@@ -190,7 +199,7 @@ def _known_at(when: Ints, cohort: Any, blocks: Any, o: int, stop: int) -> int:
     return known
 
 
-@kernel
+@inner
 def _referred_by(cohort: Any, blocks: Any, stop: int) -> int:
     """Period in which the last people counted of a cohort are referred; nothing of them is known earlier."""
     last = 0
@@ -200,7 +209,7 @@ def _referred_by(cohort: Any, blocks: Any, stop: int) -> int:
     return last
 
 
-@kernel
+@inner
 def _due_dates(
     clauses: Any,
     conditions: Any,
@@ -246,7 +255,7 @@ def _due_dates(
             _mark_due(state[k, number], pooled, now, busy)
 
 
-@kernel
+@inner
 def _mark_due(row: Ints, due: int, now: int, busy: NDArray[np.bool_]) -> None:
     if row[SETTLED] == 0:
         row[DUE_AT] = max(due, now + 1) if due > 0 else 0
@@ -254,7 +263,7 @@ def _mark_due(row: Ints, due: int, now: int, busy: NDArray[np.bool_]) -> None:
             busy[row[DUE_AT]] = True
 
 
-@kernel
+@inner
 def _settle(
     v: Floats,
     clause: Any,
@@ -304,7 +313,7 @@ def _settle(
     return amount
 
 
-@kernel
+@inner
 def _fee_due(due: int, first: int, last: int, t: int, stop: int, amount: float) -> float:
     """Part of a fee that is due in period t; a fee is earned over the periods of service first..last."""
     length = last - first + 1
@@ -319,7 +328,7 @@ def _fee_due(due: int, first: int, last: int, t: int, stop: int, amount: float) 
     return 0.0
 
 
-@kernel
+@inner
 def play(
     v: Floats,
     planned: Floats,
@@ -359,6 +368,7 @@ def play(
     """
     clauses, conditions, costs = terms.clauses, terms.conditions, terms.costs
     people, when, counts, arms = outcomes.people, outcomes.when, outcomes.counts, outcomes.arms
+    people_in, verified, additional = tally.people, tally.verified, tally.additional
     flows, buckets, settled, state, so_far = book.flows, book.buckets, book.settled, book.state, book.so_far
     number = cohorts.size
     T, first, last, a_year = calendar.periods, calendar.first, calendar.last, calendar.a_year
@@ -371,9 +381,10 @@ def play(
     busy = book.busy
     busy[:] = False
     now = 0
-    _tally(people, counts, blocks, better, stop, tally)
-    _due_dates(clauses, conditions, measures, when, cohorts, blocks, stop, now, tally.people, state, busy)
-    late = _bucket(v, clauses, calendar, blocks, when, counts, capped, has_cap, stop, now, buckets, busy)
+    _tally(people, counts, blocks, better, stop, people_in, verified, additional)
+    _due_dates(clauses, conditions, measures, when, cohorts, blocks, stop, now, people_in, state, busy)
+    late = 0.0
+    beyond = _bucket(v, clauses, calendar, blocks, when, counts, capped, has_cap, stop, now, buckets, busy)
     if terms.per_head:
         spread_referrals(people, blocks, flows[REFERRED])
     spread_costs(v, costs, first, last, stop, now, a_year, flows[REFERRED], flows[:3])
@@ -454,7 +465,7 @@ def play(
                     if (triggered & clause.unless) != 0:
                         continue
                     raw, quantity, met = _owed(
-                        v, clause, conditions, points, measures, column, number, tally, arms, published
+                        v, clause, conditions, points, measures, column, number, people_in, verified, arms, published
                     )
                     if met:
                         state[k, column, MET] = 1
@@ -503,25 +514,25 @@ def play(
                 stop = t
                 buckets[:, t + 1 :] = 0.0
                 flows[:3, t + 1 :] = 0.0
-                _bucket(v, clauses, calendar, blocks, when, counts, capped, has_cap, stop, t, buckets, busy)
+                beyond = _bucket(v, clauses, calendar, blocks, when, counts, capped, has_cap, stop, t, buckets, busy)
                 spread_costs(v, costs, first, last, stop, t, a_year, flows[REFERRED], flows[:3])
-                _tally(people, counts, blocks, better, stop, tally)
-                _due_dates(clauses, conditions, measures, when, cohorts, blocks, stop, t, tally.people, state, busy)
+                _tally(people, counts, blocks, better, stop, people_in, verified, additional)
+                _due_dates(clauses, conditions, measures, when, cohorts, blocks, stop, t, people_in, state, busy)
         flows[VEHICLE, t] = cash
         broken = broken or cash < 0.0 or arrears < 0.0
-    real, counted = _really(v, clauses, measures, number, tally, arms, settled)
+    real, counted = _really(v, clauses, measures, number, people_in, verified, additional, arms, settled)
     profit = distributed - called
     _measure(v, calendar, has_finance, called, profit, commitment, book, out)
     out[REAL_PAYMENTS] = real
     out[COUNTED_PAYMENTS] = counted
-    out[LATE] = late
+    out[LATE] = late + beyond
     out[STOPPED] = 1.0 if stop < last else 0.0
     contract_cap = v[terms.contract_cap_at] if terms.contract_cap_at >= 0 else np.inf
     rule = _check(contract_cap, called, profit, commitment, totals[0], T, has_finance, flows)
     out[BROKEN] = 1.0 if broken else rule
 
 
-@kernel
+@inner
 def _needed(planned: Floats, t: int, ahead: int, stop: int, T: int) -> float:
     """Planned costs of the `ahead` periods after t; once the stop is known, only the cost of ending."""
     if t >= stop:
@@ -529,7 +540,7 @@ def _needed(planned: Floats, t: int, ahead: int, stop: int, T: int) -> float:
     return planned[min(t + ahead, T)] - planned[t]
 
 
-@kernel
+@inner
 def _bucket(
     v: Floats,
     clauses: Any,
@@ -574,17 +585,25 @@ def _bucket(
     return late
 
 
-@kernel
+@inner
 def _value(
-    v: Floats, measures: Any, m: int, column: int, number: int, tally: Tally, arms: Floats, published: Floats
+    v: Floats,
+    measures: Any,
+    m: int,
+    column: int,
+    number: int,
+    people_in: Floats,
+    verified: Floats,
+    arms: Floats,
+    published: Floats,
 ) -> float:
     if published.size > 0 and not np.isnan(published[m, column]):
         return published[m, column]
     low, high = (0, number) if column == number else (column, column + 1)
-    return measure(v, measures[m], low, high, tally, arms)
+    return measure(v, measures[m], low, high, people_in, verified, arms)
 
 
-@kernel
+@inner
 def _owed(
     v: Floats,
     clause: Any,
@@ -593,35 +612,44 @@ def _owed(
     measures: Any,
     column: int,
     number: int,
-    tally: Tally,
+    people_in: Floats,
+    verified: Floats,
     arms: Floats,
     published: Floats,
 ) -> tuple[float, float, bool]:
     """What a clause owes for a cohort (or pooled), the quantity paid for, and whether its trigger was met."""
-    if column == number and tally.people.sum() <= 0.0:
+    if column == number and people_in.sum() <= 0.0:
         return 0.0, 0.0, False
     for i in range(clause.first_condition, clause.end_condition):
         row = conditions[i]
-        value = _value(v, measures, row.measure, column, number, tally, arms, published)
+        value = _value(v, measures, row.measure, column, number, people_in, verified, arms, published)
         if np.isnan(value) or not meets(value, row.sense, v[row.bound_at]):
             return 0.0, 0.0, False
     if clause.by >= 0:
-        level = _value(v, measures, clause.by, column, number, tally, arms, published)
+        level = _value(v, measures, clause.by, column, number, people_in, verified, arms, published)
         amount = table_amount(v, clause, points, level)
     else:
         amount = v[clause.rate_at]
     quantity = 0.0
     if clause.times >= 0:
-        quantity = _value(v, measures, clause.times, column, number, tally, arms, published)
+        quantity = _value(v, measures, clause.times, column, number, people_in, verified, arms, published)
         quantity = 0.0 if np.isnan(quantity) else max(quantity, 0.0)
         amount *= quantity
     conditional = clause.end_condition > clause.first_condition
     return amount, quantity, conditional or amount > 0.0
 
 
-@kernel
+@inner
 def _really(
-    v: Floats, clauses: Any, measures: Any, number: int, tally: Tally, arms: Floats, settled: Floats
+    v: Floats,
+    clauses: Any,
+    measures: Any,
+    number: int,
+    people_in: Floats,
+    verified: Floats,
+    additional_in: Floats,
+    arms: Floats,
+    settled: Floats,
 ) -> tuple[float, float]:
     """Sum payment x additional / counted outcomes, and payments, over the clauses that pay for outcomes."""
     real = 0.0
@@ -635,22 +663,33 @@ def _really(
             if pay <= 0.0:
                 continue
             low, high = (0, number) if column == number else (column, column + 1)
-            counted = measure(v, measures[clauses[k].counted], low, high, tally, arms)
+            counted = measure(v, measures[clauses[k].counted], low, high, people_in, verified, arms)
             if counted > 0.0:
                 additional = 0.0
                 for c in range(low, high):
-                    additional += tally.additional[o, c]
+                    additional += additional_in[o, c]
                 real += pay * additional / counted
                 counted_pay += pay
     return real, counted_pay
 
 
-@kernel
+@inner
 def _nominal(v: Floats, rate_at: int, real: int, inflation_at: int) -> float:
     return (1.0 + v[rate_at]) * (1.0 + v[inflation_at]) - 1.0 if real else v[rate_at]
 
 
-@kernel
+@inner
+def _drop_rounding(flows: Floats) -> None:
+    """Set flows that are mere rounding of larger ones to zero, so that no rate of return rests on them."""
+    largest = 0.0
+    for t in range(flows.size):
+        largest = max(largest, abs(flows[t]))
+    for t in range(flows.size):
+        if abs(flows[t]) <= 1e-12 * largest:
+            flows[t] = 0.0
+
+
+@inner
 def _measure(
     v: Floats,
     calendar: Calendar,
@@ -697,6 +736,7 @@ def _measure(
     if not has_finance:
         return
     investor = flows[INVESTOR, : T + 1]
+    _drop_rounding(investor)
     rate, code = metrics.irr(investor, calendar.a_year)
     hurdle = _nominal(v, calendar.investor_rate_at, calendar.investor_real, calendar.inflation_at)
     peak = metrics.peak_funding_need(investor)
@@ -714,7 +754,7 @@ def _measure(
         out[ON_PEAK] = 1.0 + profit / peak
 
 
-@kernel
+@inner
 def _check(
     contract_cap: float,
     called: float,

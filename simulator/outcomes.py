@@ -25,7 +25,7 @@ from simulator.chance import (
     poisson_quantile,
     uniform,
 )
-from simulator.compiled import kernel
+from simulator.compiled import inner, kernel
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -118,6 +118,8 @@ class Chances(NamedTuple):
     without_k: Floats  # [O, K] and without it
     heads: Ints  # [K] people
     months: Floats  # [O] from referral to the outcome
+    has: NDArray[np.bool_]  # [O] whether a person has the outcome
+    would: NDArray[np.bool_]  # [O] and would without the service
 
 
 @kernel
@@ -134,10 +136,12 @@ def new_chances(outcomes: int) -> Chances:
         np.zeros(shape),
         np.zeros(NODES, np.int64),
         np.zeros(outcomes),
+        np.zeros(outcomes, np.bool_),
+        np.zeros(outcomes, np.bool_),
     )
 
 
-@kernel
+@inner
 def refer_people(v: Floats, cohorts: Any, blocks: Any, people: Ints) -> None:
     """Fill `people` [B]: planned people x turnout, rounded half up, referred evenly over the window in whole people.
 
@@ -151,13 +155,13 @@ def refer_people(v: Floats, cohorts: Any, blocks: Any, people: Ints) -> None:
             people[b] = (n * (j + 1)) // parts - (n * j) // parts
 
 
-@kernel
+@inner
 def lag_periods(months: float, months_a_step: float) -> int:
     """Periods from referral to an outcome `months` later, for people referred on average in mid-period."""
     return max(0, math.ceil(months / months_a_step - 0.5 - 1e-9))
 
 
-@kernel
+@inner
 def date_outcomes(v: Floats, table: Any, blocks: Any, step: float, months: Floats, when: Ints) -> None:
     """Fill `when` [O, B]: the period in which an outcome of the last referred of a block is known."""
     for o in range(table.size):
@@ -169,25 +173,27 @@ def date_outcomes(v: Floats, table: Any, blocks: Any, step: float, months: Float
             when[o, b] = blocks[b].last + lag
 
 
-@kernel
+@inner
 def _clip(p: float) -> float:
     return min(max(p, 0.0), 1.0)
 
 
-@kernel
+@inner
 def _served_level(v: Floats, row: Any) -> float:
     level = v[row.level_at]
     effect = v[row.effect_at]
     return max(0.0, level + effect if row.effect_is_units else level * (1.0 + effect))
 
 
-@kernel
+@inner
 def _node_chances(chance: float, sigma: float, eligible: Floats, out: Floats) -> None:
     """Spread a chance over the nodes of frailty so that its mean over the eligible stays what the file says.
 
     logit p_k = a + sigma z_k, with a such that sum_k e_k p_k = chance sum_k e_k (Newton inside a bracket).
     """
-    total = eligible.sum()
+    total = 0.0
+    for k in range(NODES):
+        total += eligible[k]
     if chance <= 0.0 or chance >= 1.0 or sigma == 0.0 or total <= 0.0:
         out[:] = chance
         return
@@ -215,7 +221,7 @@ def _node_chances(chance: float, sigma: float, eligible: Floats, out: Floats) ->
         a = moved
 
 
-@kernel
+@inner
 def fill_chances(v: Floats, table: Any, frailty_at: int, chances: Chances) -> int:
     """Fill the chances by node; return the number of nodes (1 without frailty).
 
@@ -230,30 +236,29 @@ def fill_chances(v: Floats, table: Any, frailty_at: int, chances: Chances) -> in
     for k in range(NODES):
         weight[k] = GAUSS_HERMITE_WEIGHTS[k] if nodes > 1 else (1.0 if k == 0 else 0.0)
     for o in range(table.size):
-        if table[o].kind == EVENTS:
+        row = table[o]
+        if row.kind == EVENTS:
             continue
-        eligible[:] = weight
-        if table[o].kind == YES_OR_NO:
-            _node_chances(_clip(v[table[o].level_at]), sigma, eligible, unserved[o])
-            _node_chances(_clip(_served_level(v, table[o])), sigma, eligible, served[o])
+        for k in range(NODES):
+            eligible[k] = weight[k] if row.parent < 0 else survival[row.parent, k]
+            if row.instead >= 0:
+                eligible[k] *= 1.0 - served[row.instead, k]
+        if row.kind == YES_OR_NO:
+            _node_chances(_clip(v[row.level_at]), sigma, eligible, unserved[o])
+            _node_chances(_clip(_served_level(v, row)), sigma, eligible, served[o])
             continue
-        if table[o].parent >= 0:
-            eligible[:] = survival[table[o].parent]
-        if table[o].instead >= 0:
-            eligible *= 1.0 - served[table[o].instead]
-        _node_chances(v[table[o].level_at], sigma, eligible, served[o])
-        survival[o] = eligible * served[o]
-        if table[o].first_at >= 0:
-            eligible[:] = weight
-            if table[o].instead >= 0:
-                eligible *= 1.0 - unserved[table[o].instead]
-            _node_chances(v[table[o].first_at], sigma, eligible, unserved[o])
-        else:
-            unserved[o] = served[o]
+        _node_chances(v[row.level_at], sigma, eligible, served[o])
+        for k in range(NODES):
+            survival[o, k] = eligible[k] * served[o, k]
+            unserved[o, k] = served[o, k]
+        if row.first_at >= 0:
+            for k in range(NODES):
+                eligible[k] = weight[k] if row.instead < 0 else weight[k] * (1.0 - unserved[row.instead, k])
+            _node_chances(v[row.first_at], sigma, eligible, unserved[o])
     return nodes
 
 
-@kernel
+@inner
 def fill_arms(v: Floats, table: Any, cohorts: Any, keys: OutcomeKeys, draw: int, out: Outcomes) -> None:
     """Fill the comparison arms: effective size, and outcomes among them at the biased counterfactual level."""
     people_of, arms, arm_keys = out.people, out.arms, keys.arm
@@ -276,7 +281,7 @@ def fill_arms(v: Floats, table: Any, cohorts: Any, keys: OutcomeKeys, draw: int,
                 arms[o, c, 0] = binomial_quantile(u, effective, _clip(level))
 
 
-@kernel
+@inner
 def _events(u: float, people: float, level: float, v: Floats, dispersion_at: int) -> float:
     if people <= 0 or level <= 0.0:
         return 0.0
@@ -285,7 +290,7 @@ def _events(u: float, people: float, level: float, v: Floats, dispersion_at: int
     return float(negative_binomial_quantile(u, people * v[dispersion_at], people * level))
 
 
-@kernel
+@inner
 def _accept(v: Floats, row: Any, key: int, draw: int, part: int, true: float, pool: float) -> float:
     """Verified outcomes of a block: true ones with evidence, and mistaken ones among the rest of the pool."""
     missing, mistaken = v[row.missing_at], v[row.mistaken_at]
@@ -302,7 +307,7 @@ def _accept(v: Floats, row: Any, key: int, draw: int, part: int, true: float, po
     return accepted
 
 
-@kernel
+@inner
 def draw_totals(
     v: Floats,
     table: Any,
@@ -361,7 +366,7 @@ def draw_totals(
             counts[o, b, VERIFIED] = accepted
 
 
-@kernel
+@inner
 def _split_by_node(people: int, weight: Floats, nodes: int, key: int, draw: int, part: int, heads: Ints) -> None:
     """Split people over the nodes of frailty: a multinomial as a chain of binomials."""
     left = people
@@ -373,7 +378,7 @@ def _split_by_node(people: int, weight: Floats, nodes: int, key: int, draw: int,
     heads[nodes - 1] = left
 
 
-@kernel
+@inner
 def draw_people(
     v: Floats,
     table: Any,
@@ -395,9 +400,7 @@ def draw_people(
     person_keys, chain_keys, evidence = keys.person, keys.chain, keys.evidence
     served_chance, unserved_chance = chances.served, chances.unserved
     counts[:] = 0.0
-    has = np.zeros(table.size, np.bool_)
-    would = np.zeros(table.size, np.bool_)
-    cumulative = np.cumsum(chances.weight)
+    has, would, weight = chances.has, chances.would, chances.weight
     row = 0
     person = 0
     for b in range(blocks.size):
@@ -409,8 +412,10 @@ def draw_people(
             k = 0
             if nodes > 1:
                 u = uniform(person_keys[c], draw, person)
-                while k < NODES - 1 and u > cumulative[k]:
+                mass = weight[0]
+                while k < NODES - 1 and u > mass:
                     k += 1
+                    mass += weight[k]
             pair = -1
             chain = -1
             w0, w1, w2, w3 = philox(0, 0, 0)
@@ -454,7 +459,7 @@ def draw_people(
             row += 1
 
 
-@kernel
+@inner
 def policy_stop(
     v: Floats, hazard_at: int, keys: OutcomeKeys, draw: int, first: int, last: int, periods: int, a_year: float
 ) -> int:

@@ -28,17 +28,40 @@ def values(plan: Plan, keys: list[np.uint64], start: int, number: int) -> tuple[
     """
     rows = np.empty((number, len(plan.columns)))
     clamped: dict[int, int] = {}
+    moved = _moved_together(plan, keys, start, number)
     for index, column in enumerate(plan.columns):
         if column.quantity.is_fixed:
             rows[:, index] = column.quantity.value
             continue
-        drawn = column.quantity.quantile(chance.uniforms(keys[index], start, number, 0))
+        u = moved[index] if index in moved else chance.uniforms(keys[index], start, number, 0)
+        drawn = column.quantity.quantile(u)
         outside = int(np.count_nonzero((drawn < column.low) | (drawn > column.high)))
         if outside:
             clamped[index] = outside
             drawn = np.clip(drawn, column.low, column.high)
         rows[:, index] = drawn
     return rows, clamped
+
+
+def _moved_together(plan: Plan, keys: list[np.uint64], start: int, number: int) -> dict[int, Floats]:
+    """Uniforms of the columns that correlations change: all but the first quantity of each group.
+
+    Sums are written out, without matrix products, so that a draw's bits do not depend on its neighbours.
+    """
+    moved: dict[int, Floats] = {}
+    if not plan.joined:
+        return moved
+    from scipy.special import ndtr, ndtri
+
+    for joined in plan.joined:
+        normal = [ndtri(chance.uniforms(keys[each[0]], start, number, 0)) for each in joined.columns]
+        for columns, weights in list(zip(joined.columns, joined.factor, strict=True))[1:]:
+            x = weights[0] * normal[0]
+            for weight, z in zip(weights[1:], normal[1:], strict=False):
+                x += weight * z
+            u = np.clip(ndtr(x), 2.0**-53, 1.0 - 2.0**-53)
+            moved.update(dict.fromkeys(columns, u))
+    return moved
 
 
 def row_by_path(columns: tuple[Column, ...], row: Floats) -> dict[tuple[str | int, ...], float]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from simulator import clauses as c
+from simulator import copula
 from simulator import outcomes as o
 from simulator import waterfall as w
 from simulator.deal import (
@@ -53,11 +54,22 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Joined:
+    """Named quantities that move together: a Gaussian copula."""
+
+    columns: tuple[tuple[int, ...], ...]
+    """Of each quantity in the order of the file, the columns in which its name stands."""
+    factor: tuple[tuple[float, ...], ...]
+    """Of each quantity, the weights of its own normal number (last) and of those before it."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """A deal as tables. Arrays hold columns of the value row, indices of outcomes, cohorts, measures and clauses."""
 
     deal: Deal
     columns: tuple[Column, ...]
+    joined: tuple[Joined, ...]
     expected: np.ndarray
     """The value row with every number at its mean, [columns]."""
     people: bool
@@ -135,6 +147,7 @@ def compile_plan(deal: Deal) -> Plan:
     return Plan(
         deal=deal,
         columns=tuple(at.columns),
+        joined=_joined(deal, at.columns),
         expected=np.array([column.quantity.mean() for column in at.columns]),
         people=needs_people(deal),
         outcome_names=tuple(names),
@@ -158,6 +171,18 @@ def compile_plan(deal: Deal) -> Plan:
         frailty_at=at("frailty_correlation"),
         hazard_at=at("ends_early", "policy_change", "chance_a_year"),
     )
+
+
+def _joined(deal: Deal, columns: list[Column]) -> tuple[Joined, ...]:
+    ranks = {frozenset(each.between): each.rank for each in deal.correlations}
+    found = []
+    for names in copula.groups(deal.quantities, ranks):
+        factor = copula.factor(names, ranks)
+        if factor is None:
+            raise ValueError(f"the correlations of {', '.join(names)} are impossible")
+        places = [[i for i, each in enumerate(columns) if each.address == ("quantities", name)] for name in names]
+        found.append(Joined(tuple(map(tuple, places)), tuple(map(tuple, factor))))
+    return tuple(found)
 
 
 def _rows(kind: np.dtype, rows: list[dict[str, Any]]) -> np.ndarray:

@@ -260,7 +260,7 @@ class Quantity:
 
         Its 5th and 95th percentiles stay what the text says. Every other quantity is returned as it is.
         """
-        if self.kind == "range" and self.unit == "share" and 0.0 < self.args[0] and self.args[1] < 1.0:
+        if self.kind == "range" and self.unit == "share" and self.args[0] > 0.0 and self.args[1] < 1.0:
             return replace(self, kind="logit_range")
         return self
 

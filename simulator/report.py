@@ -79,7 +79,9 @@ def _outcome_table(data: Mapping[str, Any]) -> Table:
 
 
 def _money(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f}"
+    if value is None:
+        return "–"
+    return f"{0.0 if abs(value) < 0.5 else value:,.0f}"
 
 
 def _number(value: float | None) -> str:
@@ -113,7 +115,10 @@ def _error_of(value: float | None, show: Any) -> str:
 
 
 def _mean(summary: Mapping[str, Any], show: Any) -> str:
-    return _with_error(show(summary["mean"]), _error_of(summary["standard_error"], show))
+    mean, error = summary["mean"], summary["standard_error"]
+    if error is not None and error < 1e-12 * abs(mean):
+        error = 0.0  # rounding of a sum, not an error of Monte Carlo
+    return _with_error(show(mean), _error_of(error, show))
 
 
 def _estimate(estimate: Mapping[str, Any] | None, show: Any = _number) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.compiled import kernel
+from simulator.compiled import inner
 
 Floats = NDArray[np.float64]
 
@@ -35,7 +35,7 @@ class FinanceTerms(NamedTuple):
     surplus_at: int
 
 
-@kernel
+@inner
 def spread_costs(
     v: Floats,
     costs: Any,
@@ -70,19 +70,19 @@ def spread_costs(
                 row[t] += amount
 
 
-@kernel
+@inner
 def capital_call(need: float, cash: float, called: float, commitment: float) -> float:
     """Capital called: the planned need less cash in hand, within the commitment."""
     return min(max(need - cash, 0.0), max(commitment - called, 0.0))
 
 
-@kernel
+@inner
 def distribution(cash: float, held: float) -> float:
     """Cash that is not held for planned costs."""
     return max(cash - held, 0.0)
 
 
-@kernel
+@inner
 def investors_part(amount: float, called: float, distributed: float, share_of_surplus: float) -> float:
     """Part of a distribution that goes to the investors: capital first, then their share of the surplus."""
     capital = min(amount, max(called - distributed, 0.0))

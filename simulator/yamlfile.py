@@ -206,9 +206,7 @@ def read_text(text: str, name: str) -> Document:
     elif root is not None:
         if root.kind != "map" and not reader.broken:
             what = "a list" if root.kind == "seq" else "a single value"
-            reader.report(
-                root.mark, (), f"the top level is {what}; it must be a mapping, 'name: value' on each line"
-            )
+            reader.report(root.mark, (), f"the top level is {what}; it must be a mapping, 'name: value' on each line")
         data = reader.convert(root)
     reader.finish()
     return Document(name, data, reader.marks, reader.key_marks)
@@ -330,9 +328,7 @@ class _Reader:
         if self.broken:
             return None
         if len(self.text.encode()) > MAX_BYTES:
-            self.report(
-                (1, 1), (), f"the text is longer than {MAX_BYTES:,} bytes, which is the most that is read"
-            )
+            self.report((1, 1), (), f"the text is longer than {MAX_BYTES:,} bytes, which is the most that is read")
             self.broken = True
             return None
         stack: list[_Node] = []
@@ -385,9 +381,7 @@ class _Reader:
                 self.report(mark, (), f"*{event.anchor} refers to nothing; write &{event.anchor} before it")
                 return _Node("scalar", mark, value="?")
             if not target.closed:
-                self.report(
-                    mark, (), f"*{event.anchor} refers to the value that it is part of; write the value out"
-                )
+                self.report(mark, (), f"*{event.anchor} refers to the value that it is part of; write the value out")
                 return _Node("scalar", mark, value="?")
             return _Node("alias", mark, target=target)
         if isinstance(event, yaml.ScalarEvent):
@@ -406,9 +400,7 @@ class _Reader:
         return node
 
     def _too_many(self, mark: Mark) -> NoReturn:
-        self.report(
-            mark, (), f"more than {MAX_VALUES:,} values; that is the most, aliases (*name) counted in full"
-        )
+        self.report(mark, (), f"more than {MAX_VALUES:,} values; that is the most, aliases (*name) counted in full")
         raise _StopError
 
     def _syntax(self, error: yaml.YAMLError, stack: list[_Node]) -> None:
@@ -477,16 +469,13 @@ class _Reader:
             here = (*path, name)
             if name in data:
                 first = self.key_marks[here][0]
-                self.report(
-                    key.mark, here, f"this name stands here a second time; the first is at line {first}"
-                )
+                self.report(key.mark, here, f"this name stands here a second time; the first is at line {first}")
                 continue
             if node.flow and value.absent:
-                self.report(
-                    key.mark,
-                    here,
-                    "no value; inside { } a comma ends an entry: is a comma too many, or a colon missing?",
-                )
+                hint = "inside { } a comma ends an entry: is a comma too many, or a colon missing?"
+                if key.plain and ":" in name:
+                    hint = "a colon ends a name only with a space after it"
+                self.report(key.mark, here, f"no value; {hint}")
             self.key_marks[here] = key.mark
             data[name] = self._data(value, here, depth + 1)
         return data
@@ -501,14 +490,8 @@ class _Reader:
             self.report(key.mark, path, "merging with << is not supported; write the names out")
             return None
         if key.plain and not isinstance(resolve(key.value), str):
-            what = (
-                f"{key.value} is read as a {_kind(resolve(key.value))}"
-                if key.value
-                else "there is no name here"
-            )
-            self.report(
-                key.mark, path, f"{what}; a name must be a text" + (", so quote it" if key.value else "")
-            )
+            what = f"{key.value} is read as a {_kind(resolve(key.value))}" if key.value else "there is no name here"
+            self.report(key.mark, path, f"{what}; a name must be a text" + (", so quote it" if key.value else ""))
             return None
         return key.value
 
@@ -516,15 +499,11 @@ class _Reader:
         if not node.plain:
             return node.value
         if len(node.value) > MAX_DIGITS and _FLOAT.fullmatch(node.value):
-            self.report(
-                node.mark, path, f"a number with {len(node.value)} digits; at most {MAX_DIGITS} are allowed"
-            )
+            self.report(node.mark, path, f"a number with {len(node.value)} digits; at most {MAX_DIGITS} are allowed")
             return None
         value = resolve(node.value)
         if _NOT_FINITE.fullmatch(node.value) or (isinstance(value, float) and value - value != 0):
-            self.report(
-                node.mark, path, f"{node.value} is not a finite number; write a number, or quote it as a text"
-            )
+            self.report(node.mark, path, f"{node.value} is not a finite number; write a number, or quote it as a text")
             return None
         return value
 
@@ -538,9 +517,7 @@ class _Reader:
             item, at = items[at], at + 1
             if _opens(item):
                 start = at
-                while (
-                    at < len(items) and items[at].kind == "scalar" and _balance_of(items[start - 1 : at]) > 0
-                ):
+                while at < len(items) and items[at].kind == "scalar" and _balance_of(items[start - 1 : at]) > 0:
                     at += 1
                 pieces = items[start - 1 : at]
                 if _balance_of(pieces) > 0:
@@ -549,9 +526,7 @@ class _Reader:
             mended.append(item)
         return mended
 
-    def _mend_pairs(
-        self, pairs: list[tuple[_Node, _Node]], path: tuple[Part, ...]
-    ) -> list[tuple[_Node, _Node]]:
+    def _mend_pairs(self, pairs: list[tuple[_Node, _Node]], path: tuple[Part, ...]) -> list[tuple[_Node, _Node]]:
         """Put together the names and values that YAML cut apart at commas inside parentheses."""
         mended: list[tuple[_Node, _Node]] = []
         at = 0
@@ -559,12 +534,7 @@ class _Reader:
             (key, value), at = pairs[at], at + 1
             if _opens(key):
                 pieces = [key]
-                while (
-                    at < len(pairs)
-                    and value.absent
-                    and _balance_of(pieces) > 0
-                    and pairs[at][0].kind == "scalar"
-                ):
+                while at < len(pairs) and value.absent and _balance_of(pieces) > 0 and pairs[at][0].kind == "scalar":
                     pieces.append(pairs[at][0])
                     value, at = pairs[at][1], at + 1
                 if _balance_of(pieces) > 0:

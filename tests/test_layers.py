@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "simulator"
 LAYERS = [
-    {"compiled", "quantity", "yamlfile"},
+    {"compiled", "copula", "quantity", "yamlfile"},
     {"deal", "chance", "clauses", "waterfall", "metrics", "result"},
     {"checks", "outcomes", "reference"},
     {"dealfile", "ledger"},

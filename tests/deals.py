@@ -1,0 +1,498 @@
+"""Deals for tests: strategies that make whole deal files, and small files to begin from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from simulator import ledger as book_of
+from simulator import parameters
+from simulator.clauses import new_tally
+from simulator.deal import Deal
+from simulator.dealfile import loads
+from simulator.outcomes import Outcomes
+from simulator.plan import compile_plan
+from simulator.run import NOTHING_PUBLISHED, Simulation, new_book_of
+from simulator.yamlfile import DealError, dump
+
+MONTHS_A_STEP = {"month": 1, "quarter": 3, "half year": 6, "year": 12}
+MONTHS_OF_REFERRAL = 24
+HORIZONS = (18, 27, 36, 60)
+"""Months that are tried in turn, from one that is drawn, until all falls within."""
+
+PEOPLE = (0, 1, 1, 2, 3, 7, 20, 60, 150)
+SHARES = ("0%", "5%", "20%", "50%", "80%", "100%", "uniform(10%, 40%)", "beta(mean 30%, sd 10%)", "a chance")
+LEVELS = (0.4, 1.5, "uniform(0.5, 2)", "gamma(mean 1.5, sd 0.4)")
+EFFECTS = ("0%", "10%", "-20%", "-100%", "50%", "10% ± 20%", "uniform(-50%, 50%)")
+MONEY = (0, 1, 70, 500, 1234.56, 10_000, "uniform(100, 2000)", "lognormal(mean 900, sd 300)", "some money")
+CAPS = (0, 1, 250, 1500, 7000, 40_000, "uniform(500, 9000)", "some money")
+COSTS = (0, 40, 900, 12_000, "uniform(500, 5000)", "triangular(100, 200, 4000)", "some money")
+LAGS = (
+    "0 months",
+    "1 month",
+    "2 months",
+    "3 months",
+    "5 months",
+    "6 months",
+    "9 months",
+    "12 months",
+    "5 weeks",
+    "uniform(0 months, 7 months)",
+    "some time",
+)
+COUNTS = (0, 1, 2, 5, 11, 40)
+BOUNDS_OF_SHARES = ("0%", "10%", "25%", "50%", "-10%", "100%", "uniform(0%, 60%)")
+SENSES = ("at least", "at most", "more than", "less than")
+COST_FORMS = ("", " at the start", " a year", " per person", " at the end")
+MONTH_NAMES = ("January", "April", "July", "October", "December")
+
+
+class _Draw:
+    """Short words for what is drawn most."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self.draw = draw
+
+    def one(self, *options: Any) -> Any:
+        return self.draw(st.sampled_from(options))
+
+    def whole(self, low: int, high: int) -> int:
+        return self.draw(st.integers(low, high))
+
+    def maybe(self, chance: int = 2) -> bool:
+        """True once in `chance` times; the simpler answer is no."""
+        return self.whole(1, chance) == chance
+
+    def some(self, options: Any, most: int) -> list[Any]:
+        return self.draw(st.lists(st.sampled_from(list(options)), max_size=most, unique=True)) if options else []
+
+
+def _month(index: int) -> str:
+    year, month = divmod(index, 12)
+    return f"{year:04d}-{month + 1:02d}"
+
+
+def _cohort(d: _Draw, start: int, people: tuple[int, ...]) -> dict[str, Any]:
+    first = start + d.whole(0, MONTHS_OF_REFERRAL // 2)
+    last = first + d.whole(0, MONTHS_OF_REFERRAL // 2)
+    cohort: dict[str, Any] = {"people": d.one(*people), "referred": f"{_month(first)} to {_month(last)}"}
+    if d.maybe(3):
+        cohort["referrals"] = d.one("80%", "0%", "120%", "uniform(50%, 130%)", "90% to 110%")
+    if d.maybe(3):
+        cohort["last_claim"] = _month(first + d.whole(0, 15))
+    if d.maybe():
+        cohort["if_cut_short"] = "does not run"
+    return cohort
+
+
+def _evidence(d: _Draw) -> dict[str, Any]:
+    return {"missing": d.one("0%", "10%", "100%", "a chance"), "mistaken": d.one("0%", "5%", "100%")}
+
+
+def _single(d: _Draw) -> dict[str, Any]:
+    events = d.maybe()
+    outcome: dict[str, Any] = {"without_service": d.one(*(LEVELS if events else SHARES))}
+    if events:
+        outcome["counts"] = "events"
+        if d.maybe():
+            outcome["dispersion"] = d.one(0.7, 5, "uniform(0.5, 2)")
+    outcome["effect"] = d.one(*EFFECTS)
+    if d.maybe(3):
+        outcome |= {"effect_as": "units", "effect": d.one("10%", "-20%", "uniform(-10%, 30%)")}
+    if d.maybe():
+        outcome["better"] = "fewer"
+    if d.maybe():
+        outcome["known_after"] = d.one(*LAGS)
+    if d.maybe():
+        outcome["baseline"] = d.one(*((0.8, 2) if events else ("0%", "30%", "uniform(20%, 40%)")))
+    if d.maybe():
+        outcome["comparison_arm"] = {"people": d.one("3 people", 0, "2 per person", "uniform(5, 50) people")}
+        if d.maybe():
+            outcome["comparison_arm"] |= {"effective_share": "uniform(50%, 90%)", "shared_bias": "0% ± 10%"}
+    if d.maybe(3):
+        outcome["evidence"] = _evidence(d)
+    return outcome
+
+
+def _chain(d: _Draw, name: str) -> dict[str, Any]:
+    steps: dict[str, Any] = {}
+    follows: dict[str, str] = {}
+    for i in range(d.whole(1, 4)):
+        step: dict[str, Any] = {
+            "chance": d.one(*SHARES),
+            "after": d.one("0 months", "2 months", "5 months", "some time"),
+        }
+        before = [*steps]
+        parent = d.one("referral", *before) if d.maybe() else (before[-1] if before else "referral")
+        if parent != (before[-1] if before else "referral") or d.maybe():
+            step["follows"] = parent
+        siblings = [each for each in before if follows[each] == parent]
+        if siblings and d.maybe():
+            step["instead_of"] = d.one(*siblings)
+        if d.maybe(4):
+            step["evidence"] = _evidence(d)
+        steps[f"{name} step {i + 1}"] = step
+        follows[f"{name} step {i + 1}"] = parent
+    outcome: dict[str, Any] = {"steps": steps}
+    if d.maybe():
+        outcome["without_service"] = {"first_step": d.one(*SHARES)}
+    if d.maybe(3):
+        outcome["evidence"] = _evidence(d)
+    if d.maybe(4):
+        outcome["better"] = "fewer"
+    return outcome
+
+
+def _measures(d: _Draw, outcomes: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    measures: dict[str, Any] = {}
+    for i in range(d.whole(0, 3)):
+        outcome = d.one(*names)
+        single = outcomes.get(outcome, {})
+        kind = d.one("reduction_in", "increase_in", "share_of", "count_of")
+        if kind == "share_of" and single.get("counts") == "events":
+            kind = "reduction_in"
+        measure: dict[str, Any] = {kind: outcome}
+        if kind in {"reduction_in", "increase_in"}:
+            against: list[Any] = [0.3, "uniform(0.1, 0.6)", 0]
+            if "comparison_arm" in single:
+                against += ["comparison_arm"] * 4
+            if "baseline" in single:
+                against += ["baseline"] * 2
+            measure |= {"against": d.one(*against), "as": d.one("share", "units")}
+        measures[f"measure {i + 1}"] = measure
+    return measures
+
+
+def _is_share(name: str, measures: dict[str, Any]) -> bool:
+    measure = measures.get(name, {})
+    return "share_of" in measure or (measure.get("as") == "share")
+
+
+def _bound(d: _Draw, name: str, measures: dict[str, Any]) -> str:
+    options = BOUNDS_OF_SHARES if _is_share(name, measures) else (*COUNTS, -1, "uniform(0, 20)")
+    return f"{d.one(*SENSES)} {d.one(*options)}"
+
+
+def _clause_cap(d: _Draw, *, counted: bool) -> Any:
+    if not counted or d.maybe():
+        return d.one(*CAPS)
+    cap: dict[str, Any] = {"outcomes": d.one(*COUNTS, 2.5, "uniform(0, 30)")}
+    return cap | ({"payments": d.one(*CAPS)} if d.maybe() else {})
+
+
+def _clause(d: _Draw, names: list[str], measures: dict[str, Any], above: list[str]) -> dict[str, Any]:
+    scope = d.one("each participant", "each cohort", "all cohorts that ran", "the contract")
+    clause: dict[str, Any] = {"for": scope}
+    counted = False
+    if scope == "each participant":
+        clause["amount"], counted = {"price": d.one(*MONEY), "times": d.one(*names)}, True
+    elif scope == "the contract":
+        clause |= {"due": d.one("evenly", "at the start", "at the end"), "amount": {"lump_sum": d.one(*MONEY)}}
+    else:
+        readable = [*names, *measures]
+        conditions = d.some(readable, 2)
+        if conditions:
+            clause["when"] = {name: _bound(d, name, measures) for name in conditions}
+        if above and d.maybe():
+            clause["unless"] = d.some(above, 2)
+        times = d.one(*readable)
+        counted = times in names or "count_of" in measures[times]
+        form = d.one("price", "lump", "table")
+        amount: dict[str, Any] = {}
+        if form == "price":
+            amount = {"price": d.one(*MONEY), "times": times}
+        elif form == "lump":
+            amount["lump_sum"] = d.one(*MONEY)
+        else:
+            amount = {"by": d.one(*readable)}
+            amount["table"] = _table(d, share=_is_share(amount["by"], measures))
+        if form != "price" and d.maybe(3):
+            amount["times"] = times
+        counted = counted and "times" in amount
+        clause["amount"] = amount
+    if d.maybe(3):
+        clause["at_most"] = _clause_cap(d, counted=counted)
+    return clause
+
+
+def _table(d: _Draw, *, share: bool) -> dict[str, Any]:
+    levels = d.draw(st.lists(st.integers(-2, 8), min_size=1, max_size=4, unique=True).map(sorted))
+    table: dict[str, Any] = {
+        "below": d.one(*MONEY),
+        "points": [[_level(d, level, share=share), d.one(*MONEY)] for level in levels],
+    }
+    if d.maybe():
+        table["between"] = "straight line"
+    if d.maybe(3):
+        table["above"] = d.one(*MONEY)
+    return table
+
+
+def _level(d: _Draw, level: int, *, share: bool) -> Any:
+    """A level of a table; uncertain ones of neighbouring rows may cross."""
+    if d.maybe(4):
+        return (
+            f"uniform({10 * level - 15}%, {10 * level + 15}%)"
+            if share
+            else f"uniform({2 * level - 3}, {2 * level + 3})"
+        )
+    return f"{level * 10}%" if share else level * 2
+
+
+def _costs(d: _Draw) -> dict[str, Any]:
+    kinds = [kind for kind in ("set_up", "delivery", "management", "evaluation") if d.maybe()]
+    return {kind: f"{d.one(*COSTS)}{d.one(*COST_FORMS)}" for kind in kinds}
+
+
+def _finance(d: _Draw) -> dict[str, Any]:
+    finance: dict[str, Any] = {"commitment": d.one(5, 800, 9000, 60_000, 400_000, "uniform(500, 20000)")}
+    if d.maybe(3):
+        finance["called"] = d.one("at the start", "1 quarter ahead", "1 year ahead", "uniform(1 month, 8 months) ahead")
+    if d.maybe():
+        finance["recycled"] = False
+    if d.maybe():
+        finance["when_money_runs_out"] = "stop referrals"
+    if d.maybe():
+        finance["surplus_to_investors"] = d.one("0%", "60%", "a chance")
+    return finance
+
+
+def _short_forms(d: _Draw, outcomes: dict[str, Any], names: list[str], measures: dict[str, Any]) -> dict[str, Any]:
+    structure: dict[str, Any] = {}
+    if d.maybe():
+        rows = d.some([*names, *measures], 3)
+        structure["rate_card"] = {
+            name: {"price": d.one(*MONEY), "at_most": d.one(*CAPS)} if d.maybe(3) else d.one(*MONEY) for name in rows
+        }
+    if d.maybe(3):
+        name = d.one(*names)
+        sizes = ["1 people", "5 people", 12]
+        if outcomes.get(name, {}).get("counts") != "events":
+            sizes.append("30%")
+        size = d.one(*sizes)
+        structure["group_threshold"] = {"outcome": name, "at_least": size, "pays": d.one(*MONEY)}
+        if d.maybe():
+            structure["group_threshold"]["for"] = "each cohort"
+    singles = [name for name, each in outcomes.items() if "steps" not in each]
+    if singles and d.maybe(3):
+        name = d.one(*singles)
+        short: dict[str, Any] = {"outcome": name, "each_cohort": f"at least {d.one(*BOUNDS_OF_SHARES)}"}
+        against = [key for key in ("comparison_arm", "baseline") if key in outcomes[name]]
+        short["against"] = d.one(*against, 0.3)
+        if d.maybe():
+            short["pooled"] = f"{d.one(*SENSES)} {d.one(*BOUNDS_OF_SHARES)}"
+        structure["control_comparison"] = short | {d.one("price", "pays"): d.one(*MONEY)}
+    if d.maybe(3) or not any(structure.values()):
+        structure |= {"fee": d.one(*MONEY), "paid": d.one("evenly", "at the start", "at the end")}
+    return structure
+
+
+def _structure(
+    d: _Draw, outcomes: dict[str, Any], names: list[str], measures: dict[str, Any], *, per_person: bool
+) -> dict[str, Any]:
+    structure: dict[str, Any] = {}
+    if d.maybe(3):
+        structure = _short_forms(d, outcomes, names, measures)
+    else:
+        clauses: dict[str, Any] = {}
+        for i in range(d.whole(1, 4)):
+            clauses[f"clause {i + 1}"] = _clause(d, names, measures, list(clauses))
+        structure["pays"] = clauses
+    caps = {key: d.one(*CAPS) for key in d.some(("year", "contract"), 2)}
+    if per_person:
+        caps["per_person"] = d.one(*CAPS)
+    if "year" in caps and d.maybe():
+        caps["over_the_year"] = "carried forward"
+    if caps:
+        structure["at_most"] = caps
+    if d.maybe(3):
+        structure["paid_after"] = d.one(*LAGS)
+    for key in ("costs", "payer_costs"):
+        if d.maybe():
+            structure[key] = _costs(d)
+    if d.maybe():
+        structure["finance"] = _finance(d) if d.maybe() else "none"
+    return structure
+
+
+@st.composite
+def deal_files(draw: st.DrawFn, engine: str | None = None, people: tuple[int, ...] = PEOPLE) -> dict[str, Any]:
+    """Draw a whole deal file, as plain data without its horizon (see `loaded`).
+
+    Parameters
+    ----------
+    engine
+        The engine, if it must be one of them.
+    people
+        Sizes of cohorts.
+    """
+    d = _Draw(draw)
+    engine = engine or d.one("by the rules", "aggregate", "people")
+    start = 2019 * 12 + d.whole(0, 11)
+    time: dict[str, Any] = {
+        "start": _month(start),
+        "step": d.one("quarter", "year", "half year", "month"),
+        "horizon": f"{d.one(*HORIZONS)} months",
+        "financial_year_starts": d.one(*MONTH_NAMES),
+    }
+    if d.maybe(3):
+        first = start + d.whole(0, 12)
+        time["service"] = f"{_month(first)} to {_month(first + d.whole(0, 24))}"
+    cohorts = {f"cohort {i + 1}": _cohort(d, start, people) for i in range(d.whole(1, 4))}
+    outcomes: dict[str, Any] = {}
+    names: list[str] = []
+    for i in range(d.whole(1, 3)):
+        name = f"outcome {i + 1}"
+        outcomes[name] = _chain(d, name) if d.maybe(3) else _single(d)
+        names += outcomes[name].get("steps", [name])
+    measures = _measures(d, outcomes, names)
+    data: dict[str, Any] = {"deal": "a deal", "time": time, "engine": engine, "cohorts": cohorts, "outcomes": outcomes}
+    if measures:
+        data["measures"] = measures
+    if d.maybe(3):
+        data["frailty_correlation"] = d.one("30%", "uniform(10%, 60%)")
+    if d.maybe(3):
+        data["payers"] = {"a payer": "60%", "investors": "40%"}
+    if not d.maybe(4):
+        data["costs"] = _costs(d)
+    if d.maybe():
+        data["payer_costs"] = _costs(d)
+    if not d.maybe(3):
+        data["finance"] = _finance(d)
+    if d.maybe(3):
+        data["rates"] = {"investor": "8% real", "payer": "uniform(1%, 5%)", "inflation": "2% ± 1%"}
+    if d.maybe(3):
+        data["ends_early"] = {"policy_change": {"chance_a_year": d.one("30%", "0%", "100%", "a chance")}}
+    caps = engine != "aggregate"
+    data["structures"] = {
+        f"structure {i + 1}": _structure(d, outcomes, names, measures, per_person=caps and d.maybe(3))
+        for i in range(d.whole(1, 2))
+    }
+    if d.maybe(12):
+        data["luck_only"] = True
+    return data
+
+
+_QUANTITIES = {
+    "a chance": "uniform(0%, 60%)",
+    "some money": "uniform(50, 3000)",
+    "some time": "uniform(0 months, 6 months)",
+}
+
+
+def _words(data: Any) -> str:
+    if isinstance(data, dict):
+        return "\n".join(_words(each) for each in data.values())
+    return "\n".join(_words(each) for each in data) if isinstance(data, list) else str(data)
+
+
+def text_of(data: dict[str, Any]) -> str:
+    """Return a deal file; the quantities that it names are defined."""
+    words = _words(data)
+    quantities = {name: text for name, text in _QUANTITIES.items() if name in words}
+    return dump(data | ({"quantities": quantities} if quantities else {}))
+
+
+def loaded(data: dict[str, Any]) -> Deal:
+    """Load a deal file that was drawn, with the next longer horizon where its own is too short."""
+    own = int(data["time"]["horizon"].split()[0])
+    for months in (each for each in HORIZONS if each >= own):
+        try:
+            return loads(text_of(data | {"time": data["time"] | {"horizon": f"{months} months"}}))
+        except DealError as error:
+            if months == HORIZONS[-1] or not any(word in str(error) for word in ("horizon", "service")):
+                raise
+    raise AssertionError("no horizon was tried")
+
+
+def deals(engine: str | None = None, people: tuple[int, ...] = PEOPLE) -> st.SearchStrategy[Deal]:
+    """Draw whole deals: loaded, resolved and checked."""
+    return deal_files(engine, people).map(loaded)
+
+
+class Player:
+    """The kernels, one draw and one structure at a time, with their books open."""
+
+    def __init__(self, deal: Deal, seed: int = 1) -> None:
+        self.deal = deal
+        self.plan = compile_plan(deal)
+        self.names = list(deal.structures)
+        self.shared = Simulation(self.plan, seed, self.names)
+
+    def world(self, draw: int) -> tuple[Any, Outcomes, int, Any]:
+        """Value row, outcomes, last period of service and money after the cap per person, of one draw."""
+        values, _ = parameters.values(self.plan, self.shared.value_keys, draw, 1)
+        out, stops, _, capped = self.shared.outcomes(draw, values)
+        one = Outcomes(out.people[0], out.when[0], out.counts[0], out.arms[0])
+        return values[0], one, int(stops[0]), capped[0]
+
+    def ledger(self, name: str, values: Any, one: Outcomes, stop: int, capped: Any) -> tuple[Any, Any, Any]:
+        """Play a structure; return its metrics, its book and the tally of people and outcomes that count."""
+        plan, shared = self.plan, self.shared
+        has_cap = name in shared.capped_names and plan.people
+        if has_cap:
+            s = shared.capped_names.index(name)
+            capped = capped[shared.caps.first[s] : shared.caps.first[s + 1]]
+        book = new_book_of(plan, name)
+        tally = new_tally(len(plan.outcome_names), len(plan.cohort_names))
+        found = np.empty(book_of.METRICS)
+        book_of.play(
+            values,
+            shared.planned[name],
+            plan.structures[name],
+            plan.calendar,
+            plan.measures,
+            np.ascontiguousarray(plan.outcomes["better"]),
+            plan.cohorts,
+            plan.blocks,
+            one,
+            np.ascontiguousarray(capped),
+            has_cap,
+            stop,
+            NOTHING_PUBLISHED,
+            tally,
+            book,
+            found,
+        )
+        return found, book, tally
+
+
+SMALL = """
+deal: a small deal
+time: {start: 2020-04, step: quarter, horizon: 4 years}
+cohorts:
+  first: {people: 80, referred: 2020-04 to 2021-03}
+  second: {people: 60, referred: 2021-01 to 2021-12}
+outcomes:
+  job: {without_service: 20%, effect: 10% ± 10%, effect_as: units, known_after: uniform(3 months, 9 months)}
+  offences:
+    {counts: events, better: fewer, without_service: 1.5, dispersion: 0.8, effect: -15% ± 10%, known_after: 1 year,
+     comparison_arm: {people: 2 per person}}
+measures:
+  reduction: {reduction_in: offences, against: comparison_arm, as: share}
+  fewer offences: {reduction_in: offences, against: comparison_arm, as: units}
+costs: {set_up: 20000, delivery: 60000 a year}
+payer_costs: {evaluation: 9000 at the end}
+finance: {commitment: 150000, called: 1 quarter ahead}
+structures:
+  rate card:
+    rate_card: {job: 4000, fewer offences: 300}
+    at_most: {contract: 250000}
+  comparison:
+    pays:
+      each:
+        for: each cohort
+        when: {reduction: at least 10%}
+        amount: {price: 1500, times: fewer offences}
+      pooled:
+        for: all cohorts that ran
+        unless: each
+        when: {reduction: at least 5%}
+        amount: {price: 1500, times: fewer offences}
+    paid_after: 3 months
+  fee:
+    fee: 200000
+    finance: none
+"""

@@ -1,0 +1,522 @@
+"""Deliberate faults: each is put into a copy of the package, one at a time, and the tests named beside it must fail.
+
+    python tests/faults.py                 all faults, two at a time
+    python tests/faults.py -j 4 lag cap    those with one of these words in their name, four at a time
+
+Every fault costs a compilation of the kernels, about half a minute, so this is a script and not a test;
+`test_faults.py` only sees to it that the list stays applicable. The tests named must pass without a fault, which is
+tried first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+TOP = Path(__file__).parent.parent
+COPIED = ("simulator", "tests", "scenarios", "setup.cfg", "ruff.toml")
+PASSED, FAILED = 0, 1  # exit codes of pytest
+
+
+class Fault(NamedTuple):
+    """One fault: what it does, the old text (exactly once in the file), the new text, and the tests that must fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+CHANCE = "test_chance.py::"
+CLOSED = "test_closed_forms.py::test_"
+ENGINES = "test_engines.py::test_"
+METRICS = "test_metrics.py::test_"
+TWIN = "test_twin.py::test_twin_and_kernels_agree_on_whole_deals"
+
+ON_THE_BOUND = CLOSED + "a_share_exactly_on_its_bound_is_paid_and_one_below_is_not"
+TABLE = CLOSED + "a_table_pays_steps_or_straight_lines_and_a_point_belongs_to_the_better_side"
+CAPS = CLOSED + "caps_of_the_contract_and_of_the_year"
+CHAIN = CLOSED + "milestones_and_evidence_are_a_binomial_of_the_product_of_their_chances"
+ARM = CLOSED + "the_comparison_arm_adds_the_variance_of_its_effective_size_and_its_bias"
+REPORTED = CLOSED + "what_is_reported_of_a_card_is_the_closed_form_and_its_standard_error"
+FRAILTY = ENGINES + "frailty_keeps_the_margins_and_gives_the_covariances_of_theory"
+KINDS = ENGINES + "every_kind_of_outcome_has_the_same_moments_in_both_engines"
+PER_PERSON = ENGINES + "the_cap_per_person_is_by_date_then_by_the_card_in_every_case_of_two_people"
+
+FAULTS = [
+    # chance
+    Fault(
+        "a uniform that can be zero",
+        "chance.py",
+        "return (float(bits) + 0.5) * _ULP",
+        "return float(bits) * _ULP",
+        (CHANCE + "test_the_extreme_words_stay_inside_the_unit_interval",),
+    ),
+    Fault(
+        "nine rounds of Philox for ten",
+        "chance.py",
+        "    for _ in range(10):\n        product_0",
+        "    for _ in range(9):\n        product_0",
+        (CHANCE + "test_philox_gives_the_known_answers_of_random123",),
+    ),
+    Fault(
+        "negative binomial with twice the overdispersion",
+        "chance.py",
+        "    variance = mean * (1.0 + ratio)\n",
+        "    variance = mean * (1.0 + 2.0 * ratio)\n",
+        (CHANCE + "test_quantiles_equal_those_of_scipy",),
+    ),
+    # parameters and run
+    Fault(
+        "every block draws the same parameters",
+        "parameters.py",
+        "chance.uniforms(keys[index], start, number, 0)",
+        "chance.uniforms(keys[index], 0, number, 0)",
+        ("test_twin.py::test_explain_tells_any_draw_of_any_deal", CLOSED + "draws_do_not_repeat_from_block_to_block"),
+    ),
+    Fault(
+        "every block has the same luck",
+        "run.py",
+        "shared.outcomes(start + low, part)",
+        "shared.outcomes(low, part)",
+        (CLOSED + "draws_do_not_repeat_from_block_to_block",),
+    ),
+    Fault(
+        "additional outcomes of a bad thing with the wrong sign",
+        "run.py",
+        "table[o].better * (totals[d, o, 1] - totals[d, o, 2])",
+        "(totals[d, o, 1] - totals[d, o, 2])",
+        (TWIN, CLOSED + "fewer_of_a_bad_thing_are_additional"),
+    ),
+    Fault(
+        "cap per person: outcomes of one day in reverse order of the card",
+        "run.py",
+        "one.when[caps.outcome[low + order[i - 1]], 0] > when:",
+        "one.when[caps.outcome[low + order[i - 1]], 0] >= when:",
+        (PER_PERSON,),
+    ),
+    Fault(
+        "deadweight reported as its complement",
+        "run.py",
+        "metrics.estimate(1.0 - share, error)",
+        "metrics.estimate(share, error)",
+        (REPORTED,),
+    ),
+    # outcomes
+    Fault(
+        "turnout rounded down",
+        "outcomes.py",
+        "n = math.floor(v[cohort.people_at] * v[cohort.referrals_at] + 0.5)",
+        "n = math.floor(v[cohort.people_at] * v[cohort.referrals_at])",
+        (CLOSED + "people_are_referred_evenly_in_whole_people",),
+    ),
+    Fault(
+        "cumulative referral rounding lost",
+        "outcomes.py",
+        "people[b] = (n * (j + 1)) // parts - (n * j) // parts",
+        "people[b] = n // parts",
+        (CLOSED + "people_are_referred_evenly_in_whole_people",),
+    ),
+    Fault(
+        "lags from the end of the period of referral",
+        "outcomes.py",
+        "math.ceil(months / months_a_step - 0.5 - 1e-9)",
+        "math.ceil(months / months_a_step - 1e-9)",
+        (CLOSED + "an_outcome_counts_up_to_the_last_claim_and_not_after_it",),
+    ),
+    Fault(
+        "a step is dated from referral, not from the step before",
+        "outcomes.py",
+        "months[o] += months[table[o].parent]",
+        "months[o] += 0.0",
+        (CLOSED + "a_step_is_known_after_the_times_of_all_steps_before_it",),
+    ),
+    Fault(
+        "last claim off by one period",
+        "outcomes.py",
+        "if when[o, b] <= cohorts[c].claim:",
+        "if when[o, b] < cohorts[c].claim:",
+        (CLOSED + "an_outcome_counts_up_to_the_last_claim_and_not_after_it",),
+    ),
+    Fault(
+        "an effect in units read as a share",
+        "outcomes.py",
+        "level + effect if row.effect_is_units else level * (1.0 + effect)",
+        "level * (1.0 + effect)",
+        (CLOSED + "the_group_threshold_pays_with_the_binomial_tail",),
+    ),
+    Fault(
+        "frailty not applied",
+        "outcomes.py",
+        "sigma = math.sqrt(rho / (1.0 - rho)) * math.pi / math.sqrt(3.0)",
+        "sigma = 0.0 * rho",
+        (FRAILTY,),
+    ),
+    Fault(
+        "frailty on the probit scale",
+        "outcomes.py",
+        "sigma = math.sqrt(rho / (1.0 - rho)) * math.pi / math.sqrt(3.0)",
+        "sigma = math.sqrt(rho / (1.0 - rho))",
+        (FRAILTY,),
+    ),
+    Fault(
+        "a later step not averaged over those who came so far",
+        "outcomes.py",
+        "eligible[:] = survival[table[o].parent]",
+        "eligible[:] = weight",
+        (FRAILTY,),
+    ),
+    Fault(
+        "a step instead of another not averaged over those who are left",
+        "outcomes.py",
+        "eligible *= 1.0 - served[table[o].instead]",
+        "eligible *= 1.0",
+        (FRAILTY,),
+    ),
+    Fault(
+        "people without their frailty",
+        "outcomes.py",
+        "while k < NODES - 1 and u > cumulative[k]:",
+        "while k < 4:",
+        (KINDS, FRAILTY),
+    ),
+    Fault(
+        "people without the service do as with it",
+        "outcomes.py",
+        "would[o] = able_without and u < unserved_chance[o, k]",
+        "would[o] = able_without and u < served_chance[o, k]",
+        (KINDS,),
+    ),
+    Fault(
+        "totals: a step instead of another open to those who took the other",
+        "outcomes.py",
+        "served -= with_k[row.instead, k]",
+        "served -= 0.0",
+        (CHAIN,),
+    ),
+    Fault(
+        "bias of the comparison arm missing",
+        "outcomes.py",
+        "level = v[row.level_at] * (1.0 + v[row.arm_bias_at])",
+        "level = v[row.level_at]",
+        (ARM,),
+    ),
+    Fault(
+        "comparison arm at its nominal size",
+        "outcomes.py",
+        "effective = math.floor(size * v[row.arm_share_at] + 0.5)",
+        "effective = math.floor(size + 0.5)",
+        (ARM,),
+    ),
+    Fault(
+        "dispersion of a person taken for that of a cohort",
+        "outcomes.py",
+        "negative_binomial_quantile(u, people * v[dispersion_at], people * level)",
+        "negative_binomial_quantile(u, v[dispersion_at], people * level)",
+        (CLOSED + "events_have_the_mean_and_the_variance_of_the_negative_binomial",),
+    ),
+    Fault(
+        "missing evidence applied twice",
+        "outcomes.py",
+        "accepted = float(binomial_quantile(u, int(true), 1.0 - missing))",
+        "accepted = float(binomial_quantile(u, int(true), (1.0 - missing) * (1.0 - missing)))",
+        (CHAIN,),
+    ),
+    Fault(
+        "mistaken evidence for those who have the outcome",
+        "outcomes.py",
+        "binomial_quantile(u, int(pool - true), mistaken)",
+        "binomial_quantile(u, int(pool), mistaken)",
+        (CHAIN,),
+    ),
+    Fault(
+        "a yearly chance read as an intensity",
+        "outcomes.py",
+        "/ math.log(1.0 - chance)",
+        "/ -chance",
+        (CLOSED + "a_yearly_chance_of_policy_change_leaves_a_geometric_share_of_cohorts",),
+    ),
+    # clauses
+    Fault(
+        "a bound just missed by rounding is not met",
+        "clauses.py",
+        "return value >= bound - slack",
+        "return value >= bound",
+        (ON_THE_BOUND,),
+    ),
+    Fault(
+        "at least read as more than",
+        "clauses.py",
+        "return value >= bound - slack",
+        "return value > bound + slack",
+        (CLOSED + "the_group_threshold_pays_with_the_binomial_tail", ON_THE_BOUND),
+    ),
+    Fault(
+        "a reduction with the wrong sign",
+        "clauses.py",
+        "difference = row.sign * (ours - base)",
+        "difference = ours - base",
+        (ON_THE_BOUND,),
+    ),
+    Fault(
+        "pooled over people who did not run",
+        "clauses.py",
+        "        if tally.people[c] <= 0.0:\n            continue\n",
+        "",
+        (TWIN,),
+    ),
+    Fault(
+        "straight line as steps",
+        "clauses.py",
+        "    if clause.straight:",
+        "    if clause.straight and level < 0.0:",
+        (TABLE,),
+    ),
+    Fault(
+        "cap per person not applied",
+        "clauses.py",
+        "amount = min(number * price[k], left)",
+        "amount = number * price[k]",
+        (PER_PERSON,),
+    ),
+    # waterfall
+    Fault(
+        "capital called without counting cash in hand",
+        "waterfall.py",
+        "min(max(need - cash, 0.0), max(commitment - called, 0.0))",
+        "min(max(need, 0.0), max(commitment - called, 0.0))",
+        (CLOSED + "capital_is_called_one_period_ahead_and_two_where_the_deal_says_so", TWIN),
+    ),
+    Fault(
+        "all of the surplus to the investors",
+        "waterfall.py",
+        "return capital + share_of_surplus * (amount - capital)",
+        "return capital + (amount - capital)",
+        (CLOSED + "the_surplus_is_shared_after_capital_is_back",),
+    ),
+    Fault(
+        "a yearly cost in every period",
+        "waterfall.py",
+        "row[t] += amount / a_year",
+        "row[t] += amount",
+        (TWIN,),
+    ),
+    # ledger
+    Fault(
+        "what the provider advanced is never repaid",
+        "ledger.py",
+        "        paid = min(cash, arrears)\n",
+        "        paid = 0.0\n",
+        (CLOSED + "what_the_provider_advanced_is_repaid_before_the_investors",),
+    ),
+    Fault(
+        "receipts recycled where the deal says not",
+        "ledger.py",
+        "held_ahead = T if finance.recycled == 1 or all_at_once else ahead",
+        "held_ahead = T",
+        (CLOSED + "receipts_are_recycled_only_where_the_deal_says_so",),
+    ),
+    Fault(
+        "payments a period early",
+        "ledger.py",
+        "flows[RECEIPTS, min(t + lag, T)] += payable",
+        "flows[RECEIPTS, min(t + max(lag - 1, 0), T)] += payable",
+        (CLOSED + "rate_of_return_multiple_payback_and_present_values_by_hand",),
+    ),
+    Fault(
+        "contract cap forgets what was paid",
+        "ledger.py",
+        "room = max(v[caps[0]] - totals[0], 0.0)",
+        "room = v[caps[0]]",
+        (CAPS,),
+    ),
+    Fault(
+        "cap of the year never renewed",
+        "ledger.py",
+        "        if new_year:\n            totals[1] = 0.0\n",
+        "",
+        (CAPS,),
+    ),
+    Fault(
+        "carried forward twice",
+        "ledger.py",
+        "                so_far[k, CARRIED] = 0.0\n",
+        "",
+        (CAPS,),
+    ),
+    Fault(
+        "unless ignored",
+        "ledger.py",
+        "if (triggered & clause.unless) != 0:",
+        "if (triggered & clause.unless) < 0:",
+        (CLOSED + "a_clause_falls_away_where_another_was_triggered_and_not_where_it_was_not",),
+    ),
+    Fault(
+        "discounted by the year in every period",
+        "ledger.py",
+        "discount = (1.0 + payer_rate) ** (-1.0 / calendar.a_year)",
+        "discount = (1.0 + payer_rate) ** (-1.0)",
+        (TWIN, CLOSED + "present_values_by_quarters"),
+    ),
+    Fault(
+        "a fee from the second period of service",
+        "ledger.py",
+        "return amount / length if first <= t <= min(last, stop) else 0.0",
+        "return amount / length if first < t <= min(last, stop) else 0.0",
+        (CLOSED + "a_fee_is_paid_over_the_service",),
+    ),
+    Fault(
+        "all paid outcomes taken as additional",
+        "ledger.py",
+        "real += pay * additional / counted",
+        "real += pay",
+        (REPORTED,),
+    ),
+    Fault(
+        "no capital called ahead of the first period",
+        "ledger.py",
+        "called = capital_call(_needed(planned, 0, ahead, stop, T), 0.0, 0.0, commitment)",
+        "called = 0.0",
+        (CLOSED + "rate_of_return_multiple_payback_and_present_values_by_hand",),
+    ),
+    # metrics
+    Fault(
+        "a total loss has no rate of return",
+        "metrics.py",
+        "return -1.0, TOTAL_LOSS",
+        "return math.nan, TOTAL_LOSS",
+        (
+            METRICS + "a_total_loss_is_minus_one_and_never_dropped",
+            CLOSED + "a_missed_bound_is_a_total_loss_and_no_missing_return",
+        ),
+    ),
+    Fault(
+        "a multiple of exactly one is a loss",
+        "metrics.py",
+        "return multiple_of_capital < 1.0 - LOSS_TOLERANCE",
+        "return multiple_of_capital <= 1.0",
+        (METRICS + "a_multiple_of_exactly_one_returns_zero_and_is_no_loss",),
+    ),
+    Fault(
+        "present value from the end of the first period",
+        "metrics.py",
+        "        value = value * v + flows[t]\n",
+        "        value = (value + flows[t]) * v\n",
+        (CLOSED + "rate_of_return_multiple_payback_and_present_values_by_hand",),
+    ),
+    Fault(
+        "payback in periods",
+        "metrics.py",
+        "return since / periods_per_year",
+        "return since",
+        (METRICS + "payback_is_when_the_money_is_back_for_good",),
+    ),
+    # plan
+    Fault(
+        "unless points at the wrong clause",
+        "plan.py",
+        "sum(1 << order.index(other) for other in clause.unless)",
+        "sum(2 << order.index(other) for other in clause.unless)",
+        (CLOSED + "a_clause_falls_away_where_another_was_triggered_and_not_where_it_was_not",),
+    ),
+    Fault(
+        "a cohort that does not run when cut short runs",
+        "plan.py",
+        'reach = ends if each.if_cut_short == "does not run" else last',
+        "reach = last",
+        (CLOSED + "a_cohort_that_does_not_run_when_cut_short_pays_only_if_all_of_it_ran",),
+    ),
+    Fault(
+        "the comparison arm's size per person taken as a number",
+        "plan.py",
+        'int(arm is not None and arm.people.form == "per person")',
+        "0",
+        (ARM,),
+    ),
+]
+
+
+def copy_of_project(folder: Path) -> None:
+    """Copy what the tests need, without compiled code."""
+    for name in COPIED:
+        source = TOP / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        elif source.exists():
+            shutil.copy(source, folder / name)
+
+
+def run_tests(folder: Path, tests: Iterable[str]) -> tuple[int, str]:
+    """Run tests on the copy in a folder, with a cache of kernels of its own."""
+    places = {"PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(folder / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+    nodes = [f"tests/{each}" for each in tests]
+    found = subprocess.run(
+        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *nodes],
+        cwd=folder,
+        env=os.environ | places,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return found.returncode, found.stdout + found.stderr
+
+
+def tried(fault: Fault) -> tuple[str, str]:
+    """Apply one fault and say which test caught it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        copy_of_project(folder)
+        file = folder / "simulator" / fault.file
+        text = file.read_text(encoding="utf-8")
+        if text.count(fault.old) != 1:
+            return "not applicable", f"the old text is there {text.count(fault.old)} times"
+        file.write_text(text.replace(fault.old, fault.new), encoding="utf-8")
+        for test in fault.tests:
+            code, output = run_tests(folder, [test])
+            if code == FAILED:
+                return "caught", test
+            if code != PASSED:
+                return "broken", f"{test}: pytest gave {code}: {output[-300:]}"
+    return "MISSED", ", ".join(fault.tests)
+
+
+def passes_without_a_fault(faults: Iterable[Fault]) -> bool:
+    """Control: the tests named pass on an unchanged copy."""
+    with tempfile.TemporaryDirectory() as name:
+        copy_of_project(Path(name))
+        code, output = run_tests(Path(name), dict.fromkeys(test for fault in faults for test in fault.tests))
+    if code != PASSED:
+        print(output[-3000:])
+    return code == PASSED
+
+
+def main() -> int:
+    """Try the faults and print a table."""
+    parser = argparse.ArgumentParser(description="Put deliberate faults into the kernels, one at a time.")
+    parser.add_argument("words", nargs="*", help="only faults with one of these words in their name")
+    parser.add_argument("-j", "--jobs", type=int, default=2)
+    asked = parser.parse_args()
+    faults = [each for each in FAULTS if not asked.words or any(word in each.name for word in asked.words)]
+    if not passes_without_a_fault(faults):
+        print("the tests fail without any fault")
+        return 2
+    missed = 0
+    with ThreadPoolExecutor(asked.jobs) as pool:
+        for fault, (what, how) in zip(faults, pool.map(tried, faults), strict=True):
+            print(f"{what:8} {fault.file:13} {fault.name}  [{how}]", flush=True)
+            missed += what != "caught"
+    print(f"{len(faults) - missed} of {len(faults)} faults were caught")
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -7,16 +7,20 @@ that `sib --help` loads neither NumPy nor numba.
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from simulator import __version__
 
+MOST_DRAWS = 10**12
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -25,19 +29,26 @@ class _Number(click.ParamType[int]):
 
     name = "number"
 
+    def __init__(self, low: int, high: int, what: str) -> None:
+        self.low, self.high, self.what = low, high, what
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read the number; fail with what is allowed."""
         match = re.fullmatch(r"([0-9][0-9_]*(?:\.[0-9]+)?(?:[eE]\+?[0-9]{1,2})?)\s*([kKmM]?)", str(value).strip())
         if match:
             number = float(match[1]) * {"": 1, "k": 1e3, "m": 1e6}[match[2].lower()]
-            if 1 <= number <= 1e12 and number == int(number):
+            if self.low <= number <= self.high and number == int(number):
                 return int(number)
-        return self.fail(f"{value!r} is no number of draws; allowed: 1 to 1e12, as 100000, 250k or 1e6", param, ctx)
+        return self.fail(f"{value!r} is no {self.what}", param, ctx)
+
+
+_DRAWS = _Number(1, MOST_DRAWS, "number of draws; allowed: 1 to 1e12, as 100000, 250k or 1e6")
+_DRAW = _Number(0, MOST_DRAWS - 1, "draw; allowed: 0 (the first) and above")
 
 
 def _options(*names: str) -> Callable[[Any], Any]:
     table: dict[str, Any] = {
-        "draws": click.option("--draws", type=_Number(), default=100_000, help="Simulated worlds: 250k, 1e6. [100000]"),
+        "draws": click.option("--draws", type=_DRAWS, default=100_000, help="Simulated worlds: 250k, 1e6. [100000]"),
         "seed": click.option("--seed", type=int, default=1, help="Any whole number. [1]"),
         "threads": click.option("--threads", type=click.IntRange(1, 1024), help="Moves no number. [all processors]"),
         "set": click.option(
@@ -58,7 +69,20 @@ def _options(*names: str) -> Callable[[Any], Any]:
     return decorate
 
 
-@click.group(context_settings=CONTEXT)
+class _ClosedPipeError(Exception):
+    """Whoever read our output has gone, which is no mistake of anybody's."""
+
+
+class _Group(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; click itself would call a closed pipe a failure."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise _ClosedPipeError from None
+
+
+@click.group(cls=_Group, context_settings=CONTEXT)
 @click.version_option(__version__, prog_name="sib")
 def cli() -> None:
     """Simulate social impact bonds: trigger probability, investor return and payer cost."""
@@ -137,7 +161,7 @@ def _schedule_rows(data: Mapping[str, Any], keys: list[str]) -> list[tuple[Any, 
 
 @cli.command()
 @click.argument("deal")
-@click.option("--draw", type=click.IntRange(0), required=True, metavar="K", help="Counted from 0.")
+@click.option("--draw", type=_DRAW, required=True, metavar="K", help="Counted from 0.")
 @_options("seed", "set", "structure", "format", "quiet")
 def explain(
     deal: str,
@@ -186,6 +210,7 @@ def check(deals: tuple[str, ...], sets: tuple[str, ...], quiet: bool) -> None:
             if not quiet:
                 click.echo(f"{each}: ok")
     if wrong:
+        sys.stdout.flush()
         raise SystemExit(2)
 
 
@@ -280,35 +305,72 @@ class _progress:  # noqa: N801 (reads as a word in `with`)
             self.bar.stop()
 
 
+def _interrupted(*_: object) -> None:
+    """Leave at once: the pool's threads may be deep in a kernel, or compiling one."""
+    show_cursor = b"\x1b[?25h" if sys.stderr is not None and sys.stderr.isatty() else b""
+    os.write(2, show_cursor + b"interrupted\n")
+    os._exit(130)
+
+
+def _say(message: str) -> None:
+    click.echo(message, err=True)
+
+
+def _set_up_streams() -> None:
+    """Write UTF-8 into files and pipes on every system; on a terminal replace what it cannot show."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            if stream.isatty():
+                stream.reconfigure(errors="replace")
+            else:
+                stream.reconfigure(encoding="utf-8", errors="surrogateescape")
+
+
 def main() -> None:
     """Entry point: every ending has its exit status, and none is a traceback."""
+    if sys.stdout is None:
+        _say("standard output is closed; allowed: a terminal, a file or a pipe")
+        sys.exit(2)
+    _set_up_streams()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, _interrupted)
     try:
         status = cli.main(standalone_mode=False)
         sys.stdout.flush()
         sys.exit(status if isinstance(status, int) else 0)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show(file=sys.stderr)
         sys.exit(2)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
-        # the pool's threads may be deep in a kernel: leave without waiting for them
-        os._exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except OSError as error:
-        click.echo(f"cannot write or read: {error.strerror or error} {error.filename or ''}".rstrip(), err=True)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "sib"
+        message = error.format_message().rstrip(".")
+        hint = "" if "allowed: " in message or "id you mean " in message else f"; see {command} --help"
+        _say(f"{command}: {message}{hint}")
         sys.exit(2)
+    except (KeyboardInterrupt, click.Abort):
+        _interrupted()
+    except (_ClosedPipeError, BrokenPipeError):
+        _leave(0)
+    except OSError as error:
+        _say(f"cannot write or read: {error.strerror or error} {error.filename or ''}".rstrip())
+        _leave(2)
     except MemoryError:
-        click.echo("not enough memory for this many draws; allowed: fewer --draws", err=True)
+        _say("not enough memory for this many draws; allowed: fewer --draws")
         sys.exit(2)
     except Exception as error:
         from simulator.yamlfile import DealError
 
         if isinstance(error, DealError):
-            click.echo(str(error), err=True)
+            _say(str(error))
             sys.exit(2)
-        click.echo(f"a defect of ours, please report it: {type(error).__name__}: {error}", err=True)
+        _say(f"a defect of ours, please report it: {type(error).__name__}: {' '.join(str(error).split())}")
         if os.environ.get("SIB_TRACEBACK"):
             raise
         sys.exit(1)
+
+
+def _leave(status: int) -> NoReturn:
+    """Exit without another try to write what could not be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)

@@ -851,7 +851,7 @@ def _rank(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError(f"{_kind_of(value)} is no rank correlation; {allowed}")
     quantity = parse(value, "share")
-    if not quantity.is_fixed or abs(quantity.value) >= 1:
+    if not quantity.is_fixed or abs(quantity.value) > 1 - 1e-6:
         raise ValueError(f"{quantity.text()} is no rank correlation; {allowed}")
     return quantity.value
 
@@ -899,6 +899,12 @@ class Actual(Model):
     note: str | None = None
 
 
+def _no_truth(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"{_kind_of(value)} is no quantity; allowed: a number or a distribution")
+    return value
+
+
 def _currency(value: str) -> str:
     if not re.fullmatch(r"[A-Z]{3}", value):
         raise ValueError(f"{value!r} is no currency; allowed: three capital letters such as GBP, EUR, USD")
@@ -921,7 +927,7 @@ class Deal(Model):
     engine: Literal["by the rules", "aggregate", "people"] = "by the rules"
     luck_only: Annotated[bool, Strict()] = False
     """Sets every nuisance to its neutral value."""
-    quantities: dict[str, str | float | int] = {}
+    quantities: dict[str, Annotated[str | float | int, BeforeValidator(_no_truth)]] = {}
     """Named quantities: drawn once a draw, used wherever their name stands for a number."""
     correlations: list[RankCorrelation] = []
     """Between named quantities; pairs that are not listed are independent, unless others join them."""

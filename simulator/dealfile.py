@@ -217,6 +217,8 @@ def _message(each: Mapping[str, Any], path: Path) -> str:
         return f"is needed; allowed: {_wanted(path)}"
     if kind == "value_error":
         return str(each["msg"]).removeprefix("Value error, ")
+    if len(path) == 2 and path[0] == "quantities":
+        return f"{_shown(value)} is no quantity; allowed: a number or a distribution such as normal(mean 10%, sd 4%)"
     if kind == "literal_error":
         hint = each["ctx"]["expected"].replace("'", "")
         keys = _keys_at(path)

@@ -38,7 +38,7 @@ from simulator.clauses import (
     table_amount,
 )
 from simulator.compiled import inner, kernel
-from simulator.outcomes import TRUE, VERIFIED, WITHOUT, Outcomes
+from simulator.outcomes import ADDITIONAL, VERIFIED, Outcomes
 from simulator.waterfall import (
     END,
     OTHERS,
@@ -170,7 +170,6 @@ def _tally(
     people: Ints,
     counts: Floats,
     blocks: Any,
-    better: Floats,
     stop: int,
     people_in: Floats,
     verified: Floats,
@@ -184,9 +183,9 @@ def _tally(
             continue
         c = blocks[b].cohort
         people_in[c] += people[b]
-        for o in range(better.size):
+        for o in range(counts.shape[0]):
             verified[o, c] += counts[o, b, VERIFIED]
-            additional[o, c] += better[o] * (counts[o, b, TRUE] - counts[o, b, WITHOUT])
+            additional[o, c] += counts[o, b, ADDITIONAL]
 
 
 @inner
@@ -335,7 +334,6 @@ def play(
     terms: Terms,
     calendar: Calendar,
     measures: Any,
-    better: Floats,
     cohorts: Any,
     blocks: Any,
     outcomes: Outcomes,
@@ -381,7 +379,7 @@ def play(
     busy = book.busy
     busy[:] = False
     now = 0
-    _tally(people, counts, blocks, better, stop, people_in, verified, additional)
+    _tally(people, counts, blocks, stop, people_in, verified, additional)
     _due_dates(clauses, conditions, measures, when, cohorts, blocks, stop, now, people_in, state, busy)
     late = 0.0
     beyond = _bucket(v, clauses, calendar, blocks, when, counts, capped, has_cap, stop, now, buckets, busy)
@@ -516,7 +514,7 @@ def play(
                 flows[:3, t + 1 :] = 0.0
                 beyond = _bucket(v, clauses, calendar, blocks, when, counts, capped, has_cap, stop, t, buckets, busy)
                 spread_costs(v, costs, first, last, stop, t, a_year, flows[REFERRED], flows[:3])
-                _tally(people, counts, blocks, better, stop, people_in, verified, additional)
+                _tally(people, counts, blocks, stop, people_in, verified, additional)
                 _due_dates(clauses, conditions, measures, when, cohorts, blocks, stop, t, people_in, state, busy)
         flows[VEHICLE, t] = cash
         broken = broken or cash < 0.0 or arrears < 0.0

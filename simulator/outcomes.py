@@ -94,7 +94,8 @@ class OutcomeKeys(NamedTuple):
     policy: Keys  # [1]
 
 
-TRUE, WITHOUT, VERIFIED = 0, 1, 2
+TRUE, WITHOUT, VERIFIED, ADDITIONAL = range(4)
+COUNTS = 4
 
 
 class Outcomes(NamedTuple):
@@ -102,7 +103,8 @@ class Outcomes(NamedTuple):
 
     people: Ints  # [B] people referred
     when: Ints  # [O, B] period in which an outcome of the block is known
-    counts: Floats  # [O, B, 3] true with the service; the same people without it; verified and in time to count
+    counts: Floats  # [O, B, COUNTS] true with the service; the same people without it; verified and in time; and
+    # how many of the additional ones (positive when good) are in time and expected to be verified
     arms: Floats  # [O, C, 2] outcomes in the comparison arm, and its effective size
 
 
@@ -364,6 +366,7 @@ def draw_totals(
             if when[o, b] <= cohorts[c].claim:
                 accepted = _accept(v, row, evidence[o, c], draw, part, true, pool)
             counts[o, b, VERIFIED] = accepted
+    _count_additional(v, table, cohorts, blocks, when, counts)
 
 
 @inner
@@ -457,6 +460,21 @@ def draw_people(
                         counts[o, b, VERIFIED] += 1.0
             person += 1
             row += 1
+    _count_additional(v, table, cohorts, blocks, when, counts)
+
+
+@inner
+def _count_additional(v: Floats, table: Any, cohorts: Any, blocks: Any, when: Ints, counts: Floats) -> None:
+    """Fill the additional outcomes that can be paid for: in time, and with evidence in their share of cases.
+
+    Whether a verified outcome is an additional one does not depend on its evidence, and mistaken evidence is of none.
+    """
+    for o in range(table.size):
+        row = table[o]
+        share = row.better * (1.0 - v[row.missing_at])
+        for b in range(blocks.size):
+            in_time = when[o, b] <= cohorts[blocks[b].cohort].claim
+            counts[o, b, ADDITIONAL] = share * (counts[o, b, TRUE] - counts[o, b, WITHOUT]) if in_time else 0.0
 
 
 @inner

@@ -332,9 +332,7 @@ def named(name: str, unit: str) -> Quantity:
     return Quantity("named", (name,), unit)
 
 
-def parse(
-    value: float | str, unit: str, *, base: Path | str | None = None, currency: str | None = None
-) -> Quantity:
+def parse(value: float | str, unit: str, *, base: Path | str | None = None, currency: str | None = None) -> Quantity:
     """Read a quantity as a person writes it.
 
     Parameters
@@ -369,9 +367,7 @@ def parse(
         result = _Parser(value, unit, currency).whole()
     else:
         if unit == "duration" and value:
-            raise QuantityError(
-                f"{value} has no unit; write {value} months, or days, weeks, quarters or years"
-            )
+            raise QuantityError(f"{value} has no unit; write {value} months, or days, weeks, quarters or years")
         try:
             result = fixed(float(value), unit)
         except OverflowError:
@@ -408,9 +404,7 @@ class _Parser:
         word = _WORD.match(text)
         if word and not _CALL.match(text) and not _AMOUNT.match(text) and _NAME.fullmatch(text):
             if word[0].lower() in _DISTRIBUTIONS and (word[0] == text or re.search("[0-9]", text)):
-                raise QuantityError(
-                    f"'{_short(text)}' lacks its parentheses; write {_USAGE[word[0].lower()]}"
-                )
+                raise QuantityError(f"'{_short(text)}' lacks its parentheses; write {_USAGE[word[0].lower()]}")
             return named(text, self.unit)
         result = self.expression()
         if self.at < len(text):
@@ -428,8 +422,7 @@ class _Parser:
         if rest.startswith(")"):
             raise QuantityError(f"'{_short(self.text)}' has a parenthesis that closes but never opens")
         raise QuantityError(
-            f"'{_short(rest.strip())}' in '{_short(self.text)}' is not understood; "
-            f"{_EXAMPLES[self.unit]} is expected"
+            f"'{_short(rest.strip())}' in '{_short(self.text)}' is not understood; {_EXAMPLES[self.unit]} is expected"
         )
 
     def skip(self, characters: str = " ") -> None:
@@ -470,9 +463,7 @@ class _Parser:
                 raise QuantityError(f"'{whole}' has a unit on one number only; write it on both")
             kept[part] = first[part] or second[part]
         if second["multiple"] and not first["multiple"] and float(first["digits"].replace("_", "")):
-            raise QuantityError(
-                f"'{whole}' can be read in two ways; write '{second['multiple']}' on both or on none"
-            )
+            raise QuantityError(f"'{whole}' can be read in two ways; write '{second['multiple']}' on both or on none")
         return (
             self.amount(first, self.unit, percent=kept["percent"], length=kept["length"]),
             self.amount(second, self.unit),
@@ -494,9 +485,7 @@ class _Parser:
                 raise QuantityError(
                     f"'{_short(self.text)}' lacks a number" + (f" before '{_short(rest)}'" if rest else "")
                 )
-            raise QuantityError(
-                f"'{_short(self.text)}' is not a quantity; {_EXAMPLES[self.unit]} is expected"
-            )
+            raise QuantityError(f"'{_short(self.text)}' is not a quantity; {_EXAMPLES[self.unit]} is expected")
         self.at = found.end()
         follow = self.text[self.at : self.at + 1]
         if follow and follow not in " ,()±%" and not re.compile(r"\+/?-").match(self.text, self.at):
@@ -505,9 +494,7 @@ class _Parser:
             raise QuantityError(f"'{_short(shown)}' is not a number; {_EXAMPLES[self.unit]} is expected")
         return found
 
-    def amount(
-        self, found: re.Match[str], unit: str, percent: str | None = None, length: str | None = None
-    ) -> float:
+    def amount(self, found: re.Match[str], unit: str, percent: str | None = None, length: str | None = None) -> float:
         """Return the value of an amount that was found."""
         text = found[0].strip()
         percent = found["percent"] or percent
@@ -531,9 +518,7 @@ class _Parser:
             raise QuantityError(f"'{_short(text)}' is out of range; {_EXAMPLES[unit]} is expected")
         return value + 0.0
 
-    def check_unit(
-        self, found: re.Match[str], unit: str, text: str, percent: str | None, length: str | None
-    ) -> None:
+    def check_unit(self, found: re.Match[str], unit: str, text: str, percent: str | None, length: str | None) -> None:
         """Refuse a sign or word that the unit does not have."""
         fault = None
         signs = [sign for sign in (found["before"], found["after"]) if sign]
@@ -550,25 +535,19 @@ class _Parser:
         elif found["yearly"] and unit != "rate":
             fault = f"'{text}' is an amount a year"
         elif unit == "duration" and not length and float(found["digits"].replace("_", "")):
-            raise QuantityError(
-                f"'{text}' has no unit; write {text} months, or days, weeks, quarters or years"
-            )
+            raise QuantityError(f"'{text}' has no unit; write {text} months, or days, weeks, quarters or years")
         if fault:
             raise QuantityError(f"{fault}; {_EXAMPLES[unit]} is expected")
         for sign in signs:
             if self.currency and self.currency not in _SIGNS.get(sign, (sign,)):
-                raise QuantityError(
-                    f"'{text}' is in another currency than the deal's {self.currency}; convert it"
-                )
+                raise QuantityError(f"'{text}' is in another currency than the deal's {self.currency}; convert it")
 
     def distribution(self, call: re.Match[str]) -> Quantity:
         """Read ``name(arguments)``."""
         name, start = call[1].lower(), self.at
         if name not in _DISTRIBUTIONS:
             close = difflib.get_close_matches(name[:50], _DISTRIBUTIONS, n=1)
-            meant = (
-                f"did you mean {close[0]}?" if close else f"one of {', '.join(_DISTRIBUTIONS)} is expected"
-            )
+            meant = f"did you mean {close[0]}?" if close else f"one of {', '.join(_DISTRIBUTIONS)} is expected"
             raise QuantityError(f"'{_short(call[1])}' is no known distribution; {meant}")
         self.at = call.end()
         self.depth += 1
@@ -649,16 +628,12 @@ class _Parser:
 
     def same_scale(self, args: tuple[str, ...], found: dict[str, re.Match[str]], whole: str) -> None:
         """Refuse ``normal(mean 10%, sd 4)``, where 4 would be 400%."""
-        amounts = [
-            found[arg.rstrip("?#")] for arg in args if arg.rstrip("?#") in found and not arg.endswith("#")
-        ]
+        amounts = [found[arg.rstrip("?#")] for arg in args if arg.rstrip("?#") in found and not arg.endswith("#")]
         if not any(match["percent"] for match in amounts):
             return
         for match in amounts:
             if not match["percent"] and float(match["digits"].replace("_", "")) > 1:
-                raise QuantityError(
-                    f"'{whole}' has percentages beside {match[0].strip()}; write % after each number"
-                )
+                raise QuantityError(f"'{whole}' has percentages beside {match[0].strip()}; write % after each number")
 
     def truncated(self, start: int) -> Quantity:
         """Read ``truncated(DISTRIBUTION, low, high)``."""
@@ -671,9 +646,7 @@ class _Parser:
                 continue
             word = self.argument_name() or (free[0] if free else None)
             if word not in free:
-                raise QuantityError(
-                    f"'{_short(self.text[start:])}' is not understood; write {_USAGE['truncated']}"
-                )
+                raise QuantityError(f"'{_short(self.text[start:])}' is not understood; write {_USAGE['truncated']}")
             free.remove(word)
             bounds[word] = None if self.take(r"none\b") else self.bound(start)
         if part is None or free:
@@ -689,9 +662,7 @@ class _Parser:
         value = self.amount(found, self.unit)
         if not found["percent"] and abs(value) > 1 and "%" in self.text[start : found.start()]:
             whole = _short(self.text[start:])
-            raise QuantityError(
-                f"'{whole}' has percentages beside {found[0].strip()}; write % after each number"
-            )
+            raise QuantityError(f"'{whole}' has percentages beside {found[0].strip()}; write % after each number")
         return value
 
     def mixture(self, start: int) -> Quantity:
@@ -703,9 +674,7 @@ class _Parser:
             if self.text[self.at : self.at + 1] in {",", ")", ""}:
                 raise QuantityError(f"'{_short(self.text)}' lacks a share; write {_USAGE['mixture']}")
             if not weight > 0:
-                raise QuantityError(
-                    f"a share of {_amount_text(weight, 'share')} in a mixture; it must be above 0%"
-                )
+                raise QuantityError(f"a share of {_amount_text(weight, 'share')} in a mixture; it must be above 0%")
             parts.append((weight, self.expression()))
         total = math.fsum(weight for weight, _ in parts)
         if abs(total - 1.0) > 1e-9:
@@ -727,9 +696,7 @@ class _Parser:
                 continue
             bare = _BARE_FILE.match(self.text, self.at)
             if bare is None:
-                raise QuantityError(
-                    f"'{_short(self.text[start:])}' is not understood; write {_USAGE['empirical']}"
-                )
+                raise QuantityError(f"'{_short(self.text[start:])}' is not understood; write {_USAGE['empirical']}")
             self.at = bare.end()
             # A name of several words goes on to the next comma or parenthesis if commas are used at all.
             more = self.take(r"(?: [^\s,()\"]+)+(?=[,)])") if words else None
@@ -804,9 +771,7 @@ def _checked(kind: str, args: tuple[float, ...], unit: str, whole: str) -> Quant
     if not fine:
         raise QuantityError(f"'{whole}' is out of range; write smaller numbers")
     if kind in {"beta", "beta_shape", "gamma"} and (min(shape) < _LEAST_SHAPE or max(shape) > _MOST_SHAPE):
-        raise QuantityError(
-            f"'{whole}' is too narrow or too extreme to compute with; use normal or a fixed value"
-        )
+        raise QuantityError(f"'{whole}' is too narrow or too extreme to compute with; use normal or a fixed value")
     return result
 
 
@@ -873,9 +838,7 @@ def _file_values(file: str, column: str, unit: str, folder: Path | str) -> tuple
         if not path.is_file():
             raise QuantityError(f"there is no file '{_short(file)}'; it is looked for beside the deal file")
         if path.stat().st_size > _MOST_BYTES:
-            raise QuantityError(
-                f"'{_short(file)}' is larger than {_MOST_BYTES} bytes, which is the most that is read"
-            )
+            raise QuantityError(f"'{_short(file)}' is larger than {_MOST_BYTES} bytes, which is the most that is read")
         rows = csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""))
         header = [name.strip() for name in next(rows, [])]
         if column not in header:
@@ -889,9 +852,7 @@ def _file_values(file: str, column: str, unit: str, folder: Path | str) -> tuple
         for row in rows:
             if not any(cell.strip() for cell in row):
                 continue
-            values.append(
-                _cell(row[at] if at < len(row) else "", unit, f"'{_short(file)}' line {rows.line_num}")
-            )
+            values.append(_cell(row[at] if at < len(row) else "", unit, f"'{_short(file)}' line {rows.line_num}"))
     except (OSError, ValueError, csv.Error) as error:
         if isinstance(error, QuantityError):
             raise
@@ -1250,9 +1211,7 @@ def _moments_between(part: Quantity, low: float | None, high: float | None) -> t
     pieces = list(_pieces(part, low, high))
     total = math.fsum(weight for weight, _, _ in pieces)
     mean = math.fsum(weight * centre for weight, centre, _ in pieces) / total
-    variance = (
-        math.fsum(weight * (spread + (centre - mean) ** 2) for weight, centre, spread in pieces) / total
-    )
+    variance = math.fsum(weight * (spread + (centre - mean) ** 2) for weight, centre, spread in pieces) / total
     return mean, math.sqrt(max(0.0, variance))
 
 

@@ -195,9 +195,7 @@ class Ledger:
         before = 0.0
         for period, cash in enumerate(self.vehicle):
             _insist(cash >= -slack, f"period {period}: the vehicle's cash is {cash:,.2f}, below zero")
-            received = (
-                self.investor[period] + self.provider[period] + self.others[period] + self.service[period]
-            )
+            received = self.investor[period] + self.provider[period] + self.others[period] + self.service[period]
             rest = received + (cash - before) - self.payments[period]
             _insist(
                 abs(rest) <= slack,
@@ -212,9 +210,7 @@ class Ledger:
             _insist(total <= cap + slack, f"payments of {total:,.2f} exceed the contract cap of {cap:,.2f}")
         if self.commitment is not None:
             most = self.commitment
-            _insist(
-                self.drawn <= most + slack, f"{self.drawn:,.2f} was called of a commitment of {most:,.2f}"
-            )
+            _insist(self.drawn <= most + slack, f"{self.drawn:,.2f} was called of a commitment of {most:,.2f}")
         rest = self.repaid + self.lost - self.drawn
         _insist(abs(rest) <= slack, f"capital repaid and lost is {rest:,.2f} off the capital drawn")
 
@@ -397,9 +393,7 @@ class _Play:
         shares = {name: self._value("payers", name) for name in self.terms.payers or {}}
         if not shares:
             return {PAYERS: 1.0}
-        return {
-            f"{name} (payer)" if name in _ROLES - {PAYERS} else name: each for name, each in shares.items()
-        }
+        return {f"{name} (payer)" if name in _ROLES - {PAYERS} else name: each for name, each in shares.items()}
 
     # -- People and outcomes --------------------------------------------------------------------------------
 
@@ -605,9 +599,7 @@ class _Play:
         self.settled.add((name, None))
         if amount > 0:
             self.met[name, None] = True
-        self._pay(
-            t, (name, None), _Owed(0.0, amount, amount, words if amount > 0 else f"0.00 because: {words}")
-        )
+        self._pay(t, (name, None), _Owed(0.0, amount, amount, words if amount > 0 else f"0.00 because: {words}"))
 
     def _settle_group(self, t: int, name: str, clause: Clause, cohort: str | None, due: int | None) -> None:
         """Settle a clause for one cohort, or for all that ran, once, when the last result is known."""
@@ -642,9 +634,7 @@ class _Play:
             elif met:
                 held.append(f"{measure} {self._show(measure, value)} is {text}")
             else:
-                failed.append(
-                    f"{measure} {self._show(measure, value)} {otherwise} {self._show(measure, bound)}"
-                )
+                failed.append(f"{measure} {self._show(measure, value)} {otherwise} {self._show(measure, bound)}")
         return not failed, "; ".join(failed or held)
 
     def _amount(self, name: str, clause: Clause, cohort: str | None) -> tuple[float, float, str]:
@@ -752,9 +742,7 @@ class _Play:
 
     # -- Costs ----------------------------------------------------------------------------------------------
 
-    def _cost(
-        self, part: str, kind: str, t: int, stop: int, values: Mapping[Path, float], referred: int
-    ) -> float:
+    def _cost(self, part: str, kind: str, t: int, stop: int, values: Mapping[Path, float], referred: int) -> float:
         """Cost of one kind in a period; `part` is costs or payer_costs."""
         costs = getattr(self.terms, part) or Costs()
         cost: Worded | None = getattr(costs, kind)
@@ -859,12 +847,14 @@ class _Play:
         if need + self.arrears <= 0:
             return
         wanted = need + self.arrears - self.balance[VEHICLE]
+        if wanted <= _ROUNDING * (need + self.arrears):
+            return
         left = max(self.commitment - self.called, 0.0)
         cash = _plain(self.balance[VEHICLE])
         reason = f"{_plain(need)} planned up to {self.time.date(until)}, {cash} in hand"
         if wanted > left:
             reason += f"; limited by the commitment of {_plain(self.commitment)}"
-        self._draw(t, min(max(wanted, 0.0), left), reason)
+        self._draw(t, min(wanted, left), reason)
 
     def _draw(self, t: int, amount: float, reason: str) -> None:
         if amount > 0:
@@ -921,9 +911,7 @@ class _Play:
         about = f"{cohort}: {reason}" if cohort is not None else reason
         after = self.balance[account]
         date = self.time.date(t)
-        self.entries.append(
-            Entry(t, date, clause, payer, from_, to, amount, account, after, limited_by, about, cohort)
-        )
+        self.entries.append(Entry(t, date, clause, payer, from_, to, amount, account, after, limited_by, about, cohort))
 
     def _not_yet_due(self) -> list[tuple[str, str | None, str]]:
         """Clauses that never fell due within the horizon, and what they wait for."""
@@ -961,13 +949,26 @@ class _Play:
         return f"it is known in period {due}, after the end of the model in period {self.T}"
 
     def _additional(self) -> dict[str, float]:
+        """Additional outcomes that can be paid for: in time, and with evidence in their share of cases."""
         names = {outcome for block in self.happened.blocks for outcome in block.true}
         sums = dict.fromkeys(sorted(names), 0.0)
         for block in self.happened.blocks:
+            last_claim = self.deal.cohorts[block.cohort].last_claim
+            claim = math.inf if last_claim is None else self.time.period(last_claim)
             for outcome in block.true if self._counts(block) else ():
+                if block.when[outcome] > claim:
+                    continue
                 sign = 1 if outcome_of(self.deal, outcome)[0].better == "more" else -1
-                sums[outcome] += sign * (block.true[outcome] - block.without[outcome])
+                evidenced = 1 - self.values[self._place(outcome, "evidence", "missing")]
+                sums[outcome] += sign * evidenced * (block.true[outcome] - block.without[outcome])
         return sums
+
+    def _place(self, outcome: str, *rest: str) -> Path:
+        """Path of something of an outcome, which may be a step of a chain."""
+        for name, each in self.deal.outcomes.items():
+            if each.steps and outcome in each.steps:
+                return ("outcomes", name, "steps", outcome, *rest)
+        return ("outcomes", outcome, *rest)
 
     def _ledger(self) -> Ledger:
         not_yet_due = self._not_yet_due()
@@ -1025,9 +1026,7 @@ class _Play:
             "multiple_on_peak",
             "net_present_value",
         )
-        metrics: dict[str, Any] = dict.fromkeys(
-            (*names, "payback", "peak_funding_need", "called", "distributed")
-        )
+        metrics: dict[str, Any] = dict.fromkeys((*names, "payback", "peak_funding_need", "called", "distributed"))
         if not self.finance:
             return metrics | {"irr_note": "no investors"}
         flows = self.flow[INVESTORS]

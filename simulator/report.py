@@ -21,7 +21,9 @@ def console() -> Console:
 
 
 def _table(title: str, first: str, columns: list[str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(
+        title=Text(title), title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+    )
     table.add_column(first, overflow="fold", min_width=24)
     for column in columns:
         table.add_column(Text(column), justify="right", overflow="fold")

@@ -26,6 +26,7 @@ from simulator.deal import Deal, fingerprint, outcome_of
 from simulator.ledger import Book, Calendar, Terms, new_book, planned_costs, play
 from simulator.metrics import CoMoments, Moments
 from simulator.outcomes import (
+    COUNTS,
     TRUE,
     VERIFIED,
     WITHOUT,
@@ -202,7 +203,6 @@ def settle_draws(
     terms: Terms,
     calendar: Calendar,
     measures: Any,
-    better: Floats,
     cohorts: Any,
     blocks: Any,
     out: Outcomes,
@@ -235,7 +235,6 @@ def settle_draws(
             terms,
             calendar,
             measures,
-            better,
             cohorts,
             blocks,
             outcomes_of(out, d),
@@ -301,7 +300,7 @@ class Simulation:
         out = Outcomes(
             np.zeros((n, b), np.int64),
             np.zeros((n, o, b), np.int64),
-            np.zeros((n, o, b, 3)),
+            np.zeros((n, o, b, COUNTS)),
             np.zeros((n, o, c, 2)),
         )
         stops = np.zeros(n, np.int64)
@@ -344,7 +343,6 @@ class Simulation:
             terms,
             plan.calendar,
             plan.measures,
-            np.ascontiguousarray(plan.outcomes["better"]),
             plan.cohorts,
             plan.blocks,
             out,

@@ -857,7 +857,7 @@ def _play_kernels(plan: Plan, name: str, happened: Happened, by_person: bool) ->
     out = Outcomes(
         np.zeros((1, rows.size), np.int64),
         np.zeros((1, len(outcomes), rows.size), np.int64),
-        np.zeros((1, len(outcomes), rows.size, 3)),
+        np.zeros((1, len(outcomes), rows.size, o_.COUNTS)),
         np.zeros((1, len(outcomes), len(cohort_names), 2)),
     )
     cohorts["first_block"], cohorts["end_block"] = rows.size, 0
@@ -890,7 +890,6 @@ def _play_kernels(plan: Plan, name: str, happened: Happened, by_person: bool) ->
         terms,
         plan.calendar,
         plan.measures,
-        np.ascontiguousarray(plan.outcomes["better"]),
         cohorts,
         rows,
         out,

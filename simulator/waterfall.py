@@ -72,8 +72,9 @@ def spread_costs(
 
 @inner
 def capital_call(need: float, cash: float, called: float, commitment: float) -> float:
-    """Capital called: the planned need less cash in hand, within the commitment."""
-    return min(max(need - cash, 0.0), max(commitment - called, 0.0))
+    """Capital called: the planned need less cash in hand, within the commitment; nothing for mere rounding."""
+    wanted = need - cash
+    return min(wanted, max(commitment - called, 0.0)) if wanted > 1e-9 * need else 0.0
 
 
 @inner

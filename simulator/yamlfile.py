@@ -265,6 +265,8 @@ def _bytes(path: Path | str, name: str) -> bytes:
         _fail(name, "there is no such file")
     except PermissionError:
         _fail(name, "the file may not be read; check its permissions")
+    except DealError:
+        raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         _fail(name, f"the file cannot be read: {reason}")

@@ -444,7 +444,6 @@ class Player:
             plan.structures[name],
             plan.calendar,
             plan.measures,
-            np.ascontiguousarray(plan.outcomes["better"]),
             plan.cohorts,
             plan.blocks,
             one,

@@ -189,11 +189,14 @@ def test_each_mistake_is_told_at_its_place():
     ]
 
 
-@pytest.mark.parametrize("rank", ["100%", -1, 1.5, "40", "normal(mean 10%, sd 4%)", "level", "true", "[1]", "''"])
+@pytest.mark.parametrize(
+    "rank", ["100%", -1, 1.5, "99.99999999%", "40", "normal(mean 10%, sd 4%)", "level", "true", "[1]", "''"]
+)
 def test_a_rank_that_is_no_fixed_share_within_one_is_refused(rank):
     (found,) = complaints(("level", "growth", rank))
     assert found.startswith(f"deal.yaml:{DEAL.count(chr(10)) + 2}:")
     assert " correlations.0.rank: " in found
+    assert rank == "''" or "is no rank correlation; allowed: a fixed share above -100% and below 100%" in found
 
 
 @pytest.mark.parametrize("between", ["level", "[level]", "[level, growth, turnout]", "[level, 2]", "{level: growth}"])

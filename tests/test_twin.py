@@ -248,3 +248,17 @@ def test_years_without_flows_after_the_last_make_no_rate_of_return():
         found = reference._rate_of_return(flows + [0.0] * tail, 4)
         assert found == (None, "no rate solves it")
         assert metrics.irr(np.array(flows + [0.0] * tail), 4.0)[1] == metrics.NO_ROOT
+
+
+def test_no_capital_is_called_for_a_need_that_is_only_rounding():
+    # what is kept for the end comes out of payments; cash less what is free of it is the need but for the last digits
+    text = (
+        CERTAIN.replace("time: {", "time: {service: 2020-01 to 2024-12, ")
+        + """
+    rate_card: {job: "uniform(400, 4000)"}
+    costs: {evaluation: 1433.37 at the end}
+    finance: {commitment: 5000, called: 1 year ahead}
+"""
+    )
+    insist(loads(text), draws=20)
+    assert np.isnan(simulate(loads(text), draws=1000).draws("as signed")["multiple"]).all()

@@ -1,0 +1,300 @@
+"""Files with one mistake each, four at once, none that is a file, and thousands of mutations: never a traceback.
+
+Each file in bad_deals begins with what is expected of it: `# expected: LINE:COLUMN path: what; what is allowed`.
+"""
+
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from simulator.dealfile import load, loads
+from simulator.plan import compile_plan
+from simulator.run import simulate
+from simulator.yamlfile import DealError
+
+FOLDER = Path(__file__).parent / "bad_deals"
+FILES = sorted(FOLDER.glob("*.yaml"))
+SCENARIOS = sorted((Path(__file__).parent.parent / "scenarios").glob("*.yaml"))
+
+GOOD = """\
+deal: A small group
+currency: GBP
+time: {start: 2024-04, step: quarter, horizon: 4 years}
+quantities:
+  lag: uniform(3 months, 6 months)
+cohorts:
+  first year:  {people: 8, referred: 2024-04 to 2025-03, referrals: 80% to 100%}
+  second year: {people: 8, referred: 2025-04 to 2026-03, last_claim: 2027-03}
+outcomes:
+  in work:
+    counts: yes or no
+    without_service: 10% to 20%
+    effect: 15% ± 6%
+    effect_as: units
+    known_after: 9 months
+    comparison_arm: {people: 2 per person, effective_share: 80%}
+  hospital days:
+    counts: events
+    better: fewer
+    without_service: 3
+    effect: -10%
+    baseline: 3
+    dispersion: 0.7
+    known_after: 6 months
+  home:
+    without_service: {first_step: 20%}
+    evidence: {missing: 5%}
+    steps:
+      moves in: {chance: 60%, after: lag}
+      stays half a year: {chance: 70%, after: 6 months}
+      goes home: {chance: 20%, after: 6 months, follows: moves in, instead_of: stays half a year}
+measures:
+  more work: {increase_in: in work, against: comparison_arm, as: share}
+payers: {city: 60%, country: 40%}
+costs: {set_up: 20000, delivery: 110000 a year}
+finance: {commitment: 260000, called: 1 quarter ahead}
+structures:
+  at least 20:
+    group_threshold: {outcome: in work, at_least: 2 people, pays: 260000}
+  card:
+    rate_card: {in work: 5000, moves in: 500, stays half a year: 1500}
+    at_most: {per_person: 6000, year: 20000, contract: 300000}
+  days:
+    control_comparison: {outcome: hospital days, each_cohort: at least 5%, against: baseline, price: 100}
+  comparison:
+    pays:
+      each:
+        for: each cohort
+        when: {more work: at least 50%}
+        amount: {price: 9000, times: in work}
+      both:
+        for: all cohorts that ran
+        unless: each
+        when: {more work: at least 30%}
+        amount: {by: more work, table: {below: 0, points: [[30%, 100k], [60%, 200k]]}}
+        at_most: 150k
+  conventional: {fee: 110000, paid: evenly, finance: none}
+ends_early: {policy_change: {chance_a_year: 5%}}
+facts:
+  time.start: the contract
+"""
+
+
+def expected(path):
+    lines = path.read_bytes().decode("utf-8", "replace").splitlines()
+    return [line.removeprefix("# expected: ") for line in lines if line.startswith("# expected: ")]
+
+
+def said(error, path):
+    return [str(problem).removeprefix(f"{path}:") for problem in error.problems]
+
+
+def mistakes(text):
+    """Load a text that is wrong; the lines that are said about it."""
+    with pytest.raises(DealError) as caught:
+        loads(text, "deal.yaml")
+    return str(caught.value).splitlines()
+
+
+def test_the_good_deal_is_good():
+    assert simulate(loads(GOOD), draws=2, threads=1).structures == [
+        "at least 20",
+        "card",
+        "days",
+        "comparison",
+        "conventional",
+    ]
+
+
+def test_there_are_many():
+    assert len(FILES) >= 60
+    assert sum(len(expected(path)) == 4 for path in FILES) >= 3
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_mistake_is_said_with_its_place_and_what_is_allowed(path):
+    with pytest.raises(DealError) as caught:
+        load(path)
+    assert said(caught.value, path) == expected(path)
+
+
+def test_the_command_says_all_mistakes_of_all_files_on_one_line_each():
+    command = [sys.executable, "-c", "from simulator.cli import main; main()", "check", *map(str, FILES)]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    lines = done.stderr.splitlines()
+    assert lines == [f"{path}:{line}" for path in FILES for line in expected(path)]
+    assert all(re.match(r".+\.yaml:\d+:\d+(: | .+: ).+", line) for line in lines)
+
+
+def test_an_empty_file(tmp_path):
+    path = tmp_path / "empty.yaml"
+    path.write_bytes(b"")
+    with pytest.raises(DealError, match=r"empty\.yaml:1:1: the file is empty; a deal is a mapping"):
+        load(path)
+
+
+def test_a_huge_file(tmp_path):
+    path = tmp_path / "huge.yaml"
+    path.write_text("deal: x\n" + "# a note\n" * 600_000, encoding="utf-8")
+    with pytest.raises(DealError, match=r"huge\.yaml:1:1: the file holds 5,400,008 bytes; at most 5,000,000 are read"):
+        load(path)
+
+
+def test_a_folder_in_place_of_a_file(tmp_path):
+    with pytest.raises(DealError) as caught:
+        load(tmp_path)
+    assert str(caught.value) == f"{tmp_path}:1:1: this is a folder; give a deal file"
+
+
+def test_files_that_extend_each_other(tmp_path):
+    for one, other in (("a.yaml", "b.yaml"), ("b.yaml", "a.yaml")):
+        (tmp_path / one).write_text(f"extends: {other}\n", encoding="utf-8")
+    with pytest.raises(DealError, match=r"b\.yaml:1:10 extends: a\.yaml extends this file in a circle; allowed: "):
+        load(tmp_path / "a.yaml")
+
+
+def test_a_mistake_is_placed_in_the_file_that_makes_it(tmp_path):
+    (tmp_path / "below.yaml").write_text(GOOD.replace("people: 8,", "people: -8,", 1), encoding="utf-8")
+    (tmp_path / "above.yaml").write_text("extends: below.yaml\ntime: {step: week}\n", encoding="utf-8")
+    with pytest.raises(DealError) as caught:
+        load(tmp_path / "above.yaml")
+    assert str(caught.value).splitlines() == [
+        f'{tmp_path / "above.yaml"}:2:14 time.step: "week" is not known; allowed: month, quarter, half year or year',
+        f"{tmp_path / 'below.yaml'}:7:25 cohorts.first year.people: -8 is out of range; allowed: at least 0",
+    ]
+
+
+def test_an_alias_bomb_is_refused_at_once():
+    bomb = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
+    bomb += "".join(
+        f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcdefghij", "bcdefghijk", strict=True)
+    )
+    (line,) = mistakes(GOOD + bomb)
+    assert "more than 100,000 values" in line
+
+
+def test_comparisons_of_one_outcome_with_two_yardsticks_do_not_share_a_measure():
+    card = "    rate_card: {in work: 5000, moves in: 500, stays half a year: 1500}\n"
+    other = "    control_comparison: {outcome: hospital days, each_cohort: at least 5%, against: 2, price: 100}\n"
+    deal = loads(GOOD.replace(card, other))
+    bases = {
+        name: str(deal.measures[measure].against)
+        for name in ("card", "days")
+        for measure in deal.structures[name].pays["each cohort"].when
+    }
+    assert bases == {"card": "2", "days": "baseline"}
+
+
+def test_a_measure_of_the_file_does_not_stand_in_for_that_of_a_short_form():
+    text = GOOD.replace("at_least: 2 people", "at_least: 30% people")
+    text = text.replace("measures:\n", "measures:\n  share with in work: {share_of: moves in}\n")
+    deal = loads(text)
+    (measure,) = deal.structures["at least 20"].pays["group threshold"].when
+    assert deal.measures[measure].share_of == "in work"
+
+
+# ---------------------------------------------------------------------------------------------------
+# Mutations
+# ---------------------------------------------------------------------------------------------------
+
+VALUES = (
+    *("0", "-1", "1e9", "3.5", "100%", "-5%", "250%", "none", "yes", "true", "null", "''", "~", "[]", "{}", "[1, 2]"),
+    *("10% to 20%", "20% ± 5%", "normal(mean 10%, sd 4%)", "beta(2, 8)", "uniform(1, 2", "truncated(lag, 0, 1)"),
+    *("lag", "referral", "in work", "moves in", "each", "more work", "2024-04", "2031-02-30", "2024-04 to 2026-03"),
+    *(
+        "3 months",
+        "9 years",
+        "at least 10%",
+        "10 per person",
+        "5000 a year",
+        "€5",
+        "*x",
+        "&x 1",
+        "!!int 3",
+        "!x",
+        "a: b",
+    ),
+)
+CHARACTERS = "{}[]():,#&*!|>'\"%@`~-? \t\n\\0159.xé±€\x00\x85\u2028\ufeff"
+MOST_PEOPLE = 2_000  # what a mutation is simulated with; more only takes longer
+
+
+def mutated(text, chance):
+    lines = text.splitlines()
+    for _ in range(chance.choice((1, 1, 1, 2, 4))):
+        at, to = chance.randrange(len(lines)), chance.randrange(len(lines))
+        kind = chance.randrange(8)
+        line = lines[at]
+        if kind == 0:
+            del lines[at]
+        elif kind == 1:
+            lines.insert(to, line)
+        elif kind == 2:
+            lines[at], lines[to] = lines[to], lines[at]
+        elif kind == 3:
+            lines[at] = (" " * chance.randrange(9)) + line.strip()
+        elif kind == 4:
+            place = chance.randrange(len(line) + 1)
+            lines[at] = line[:place] + chance.choice(CHARACTERS) + line[place + chance.randrange(2) :]
+        elif kind == 5:
+            words = re.split(r"(: |, |[{}\[\]]| )", line)
+            words[chance.randrange(len(words))] = chance.choice(VALUES)
+            lines[at] = "".join(words)
+        elif kind == 6:
+            lines[at] = re.sub(r"[0-9]+", lambda found: str(int(found[0]) * chance.choice((0, 1, 3, 100))), line)
+        else:
+            lines[at] = re.sub(r": [^,{}]+", lambda _: f": {chance.choice(VALUES)}", line, count=1)
+        if not lines:
+            break
+    return "\n".join(lines) + "\n"
+
+
+def survives(text):
+    """Whether a text is a deal; it must be one that runs, or be refused with a place and a reason."""
+    try:
+        deal = loads(text, "deal.yaml")
+    except DealError as error:
+        lines = str(error).splitlines()
+        assert lines
+        assert all(re.match(r"[^:]+:\d+:\d+(: | .+: ).+", line) for line in lines), lines
+        return False
+    people = sum(cohort.people.mean() if cohort.people.kind != "named" else 1e9 for cohort in deal.cohorts.values())
+    assert compile_plan(deal).columns
+    if people <= MOST_PEOPLE and deal.time.periods <= 200:
+        simulate(deal, draws=64, threads=1).to_json()
+    return True
+
+
+def judged(text):
+    try:
+        return survives(text)
+    except Exception as error:
+        raise AssertionError(f"{type(error).__name__}: {error}\n{text}") from error
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_mutated_deal_runs_or_is_refused(seed):
+    chance = random.Random(seed)
+    valid = sum(judged(mutated(GOOD, chance)) for _ in range(60))
+    assert 3 <= valid <= 40
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_a_mutated_deal_that_ships_is_read_or_refused(path):
+    chance, text = random.Random(5), path.read_text(encoding="utf-8")
+    for _ in range(10):
+        judged(mutated(text, chance))
+
+
+def test_an_empty_value_anywhere_is_refused_or_runs():
+    lines = GOOD.splitlines()
+    for at, line in enumerate(lines):
+        head = re.match(r" *[^:{}]+:", line)
+        if head:
+            judged("\n".join([*lines[:at], head[0], *lines[at + 1 :]]) + "\n")
+            judged("\n".join([*lines[:at], head[0] + " {}", *lines[at + 1 :]]) + "\n")

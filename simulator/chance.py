@@ -24,7 +24,7 @@ How a quantile is found
    tail away from the mean, so the smaller tail is found to full *relative* precision.
 
 A gamma quantile has no jumps: from a shape of 20 it is Temme's expansion of the inverse, in closed form and good
-to rounding; below, Halley's steps on the logarithm of the tail, usually one, from that same expansion.
+to rounding; below, steps of fourth order on the logarithm of the tail, usually one, from that same expansion.
 
 References
 ----------
@@ -1038,27 +1038,30 @@ def gamma_quantile(u: float, shape: float) -> float:
     low = 0.0
     high = math.inf
     for _ in range(200):
-        # Halley's step for the logarithm of the tail as a function of log x, nearly straight in both tails.
+        # Householder's third-order step for the logarithm of the tail as a function of log x, straight in far tails.
         lower, value, weight = _gamma_tail(shape, x)
         slope = weight / value
         if lower:
             gap = math.log(value / u)
             bend = shape - x - slope
+            change = -x - slope * bend
         else:
             gap = -math.log(value / (1.0 - u))
             bend = shape - x + slope
+            change = -x + slope * bend
         if gap < 0.0:
             low = x
         else:
             high = x
         newton = gap / slope
-        step = -newton / (1.0 - 0.5 * newton * bend)
+        third = (bend * bend + change) / 6.0
+        step = -newton * (1.0 - 0.5 * newton * bend) / (1.0 - newton * (bend - newton * third))
         x *= math.exp(step)
         if not low <= x <= high:
             if low == 0.0:
                 x = 0.5 * high
             else:
                 x = 2.0 * low if math.isinf(high) else math.sqrt(low * high)
-        elif abs(step) * math.sqrt(1.0 + shape) < 1e-5:
-            break  # the error is of the order of its cube
+        elif abs(step) * math.sqrt(1.0 + shape) < 2e-4:
+            break  # the error left is of the order of its fourth power
     return x

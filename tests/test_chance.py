@@ -260,9 +260,7 @@ def test_far_tails_have_full_relative_precision(law, size, parameter):
         if k < 0:
             continue
         lower, value, _ = chance._tail(code, float(k), float(size), float(parameter))
-        assert value == pytest.approx(
-            float(summed_tails(law, k, size, parameter)[0 if lower else 1]), rel=1e-13
-        )
+        assert value == pytest.approx(float(summed_tails(law, k, size, parameter)[0 if lower else 1]), rel=1e-13)
 
 
 @pytest.mark.parametrize(("law", "size", "parameter"), BINOMIALS + POISSONS + NEGATIVE_BINOMIALS)
@@ -364,9 +362,7 @@ def test_quantiles_never_fall_as_u_rises(law, size, parameter):
         [1e-5 * (1.0 + np.linspace(-1e-9, 1e-9, 21)), 1.0 - 1e-5 + np.linspace(-1e-9, 1e-9, 21)]
     )
     u = np.sort(
-        np.concatenate(
-            [GRID, chance.uniforms(KEY, 0, 2_000, 1), near_half, near_switch, [2.0**-53, 1 - 2.0**-53]]
-        )
+        np.concatenate([GRID, chance.uniforms(KEY, 0, 2_000, 1), near_half, near_switch, [2.0**-53, 1 - 2.0**-53]])
     )
     assert np.all(np.diff(ours(law, u, size, parameter)) >= 0)
 

@@ -306,9 +306,9 @@ investment_first = st.builds(
     st.lists(amount, min_size=1, max_size=12).filter(lambda a: a[0] > 0.0),
     st.lists(amount, min_size=1, max_size=20).filter(lambda a: a[-1] > 0.0),
 )
-mixed = st.lists(
-    st.one_of(st.just(0.0), st.floats(1e-3, 1e3), st.floats(-1e3, -1e-3)), min_size=2, max_size=24
-).map(np.array)
+mixed = st.lists(st.one_of(st.just(0.0), st.floats(1e-3, 1e3), st.floats(-1e3, -1e-3)), min_size=2, max_size=24).map(
+    np.array
+)
 
 
 def relative_value(vector, annual, per_year):

@@ -405,9 +405,7 @@ REFERENCE = [
     ("truncated(uniform(0, 10), 2, 6)", stats.uniform(2, 4)),
     ("mixture(40% uniform(0, 1), 60% uniform(0, 1))", stats.uniform(0, 1)),
 ]
-U = np.concatenate(
-    (np.geomspace(1e-9, 0.01, 30), np.linspace(0.02, 0.98, 97), 1 - np.geomspace(0.01, 1e-9, 30))
-)
+U = np.concatenate((np.geomspace(1e-9, 0.01, 30), np.linspace(0.02, 0.98, 97), 1 - np.geomspace(0.01, 1e-9, 30)))
 
 
 @pytest.mark.parametrize(("text", "reference"), REFERENCE, ids=[text for text, _ in REFERENCE])

@@ -26,9 +26,7 @@ def played(text, *, blocks=(), arms=None, stop=None, published=None, structure="
 def block(first, people, verified, when, *, cohort="all", last=None, persons=None):
     """People of a cohort; `when` is one period, or a period for each outcome."""
     when = when if isinstance(when, dict) else dict.fromkeys(verified, when)
-    return Block(
-        cohort, first, last or first, people, when, verified, verified, dict.fromkeys(verified, 0), persons
-    )
+    return Block(cohort, first, last or first, people, when, verified, verified, dict.fromkeys(verified, 0), persons)
 
 
 def rows(ledger, clause):
@@ -109,9 +107,7 @@ def test_the_cap_per_person_goes_by_date_of_achievement_then_by_the_order_of_the
 def test_the_cap_per_person_is_taken_before_the_contract_cap():
     text = CARD + "    at_most: {per_person: 2200, contract: 2100}\n"
     persons = [[("engaged", 1, 1), ("job", 2, 1)]]
-    ledger = played(
-        text, blocks=[block(1, 1, {"engaged": 1, "job": 1}, {"engaged": 1, "job": 2}, persons=persons)]
-    )
+    ledger = played(text, blocks=[block(1, 1, {"engaged": 1, "job": 1}, {"engaged": 1, "job": 2}, persons=persons)])
     # 500, then 1,700 within the person's cap, of which the contract has 1,600 left
     assert ledger.paid == {("engaged", None): 500, ("job", None): 1600}
     assert rows(ledger, "job")[0].limited_by == "contract"
@@ -162,10 +158,7 @@ def test_what_is_over_the_year_is_lost_or_carried_forward(rule, payments):
 
 
 def test_what_is_carried_forward_waits_for_the_next_financial_year():
-    text = (
-        CARD.replace("step: year", "step: half year")
-        + "    at_most: {year: 5000, over_the_year: carried forward}\n"
-    )
+    text = CARD.replace("step: year", "step: half year") + "    at_most: {year: 5000, over_the_year: carried forward}\n"
     ledger = played(text, blocks=[block(1, 10, {"engaged": 0, "job": 6}, 1)])
     # half years 1 and 2 are one year, so 12,000 are paid in half years 1, 3 and 5
     assert ledger.payments == [0, 5000, 0, 5000, 0, 2000, 0, 0, 0]
@@ -195,9 +188,7 @@ def test_outcomes_known_after_the_horizon_are_never_paid():
     ledger = played(CARD, blocks=[block(1, 10, {"engaged": 8, "job": 6}, {"engaged": 1, "job": 5})])
     assert ledger.metrics["payments"] == 4000
     assert ledger.metrics["late"] == 1
-    assert ledger.not_yet_due == [
-        ("job", None, "it is known in period 5, after the end of the model in period 4")
-    ]
+    assert ledger.not_yet_due == [("job", None, "it is known in period 5, after the end of the model in period 4")]
 
 
 def test_payers_share_each_payment():
@@ -208,9 +199,7 @@ def test_payers_share_each_payment():
         ("fund", "fund", 3000),
     ]
     # the jobs fell due and paid nothing, which the ledger says
-    assert [(row.amount, row.reason) for row in rows(ledger, "job")] == [
-        (0, "0.00 because: no job was verified")
-    ]
+    assert [(row.amount, row.reason) for row in rows(ledger, "job")] == [(0, "0.00 because: no job was verified")]
 
 
 def test_present_values_of_the_payer_are_at_the_real_rate_and_inflation():
@@ -278,9 +267,7 @@ structures:
       success: {{for: each cohort, when: {{working: {bound} 30%}}, amount: {{lump_sum: 7}}}}
 """
     )
-    ledger = played(
-        text, blocks=[block(1, 100, {"job": 0}, 2)], published={("working", "all"): 0.3 + rounding}
-    )
+    ledger = played(text, blocks=[block(1, 100, {"job": 0}, 2)], published={("working", "all"): 0.3 + rounding})
     assert ledger.met["success", "all"] is on_it
 
 
@@ -430,9 +417,7 @@ def test_cohorts_are_pooled_by_their_people_and_each_by_its_own_comparison():
 
 
 def test_an_amount_that_reads_what_is_not_known_is_nothing():
-    ledger = cohorts(
-        1000, 1550, arms={("reconvictions", "two"): (1550, 1000)}, published={(SHARE, "one"): 0.2}
-    )
+    ledger = cohorts(1000, 1550, arms={("reconvictions", "two"): (1550, 1000)}, published={(SHARE, "one"): 0.2})
     assert ledger.met["each cohort", "one"]
     assert reasons(ledger, "each cohort")[0] == "one: 0.00 because: fewer reconvictions, units is not known"
 
@@ -641,9 +626,7 @@ def test_the_provider_advances_what_the_vehicle_cannot_pay_and_is_repaid_first()
     assert ledger.service == [0, 100, 100, 100, 0]
     assert ledger.metrics["surplus"] == pytest.approx(24)
     assert ledger.metrics["lowest_cash"] == pytest.approx(-50)
-    assert "advanced by the provider: the vehicle is 50 short" in " ".join(
-        row.reason for row in ledger.entries
-    )
+    assert "advanced by the provider: the vehicle is 50 short" in " ".join(row.reason for row in ledger.entries)
 
 
 def test_the_provider_advances_costs_of_others_too():
@@ -665,9 +648,7 @@ def test_referrals_stop_when_the_money_runs_out():
 
 def test_a_group_whose_results_are_in_before_the_stop_is_settled_in_the_next_period():
     text = CAPITAL.format(commitment=250, terms=", when_money_runs_out: stop referrals", costs="")
-    text = text.replace(
-        "rate_card: {job: 60}", "group_threshold: {outcome: job, at_least: 2 people, pays: 90}"
-    )
+    text = text.replace("rate_card: {job: 60}", "group_threshold: {outcome: job, at_least: 2 people, pays: 90}")
     ledger = played(text, blocks=[block(t, 10, {"job": 1}, t) for t in (1, 2, 3)])
     # the stop comes at the end of period 2, when the last result that still counts is in already
     assert ledger.metrics["stop"] == 2
@@ -725,9 +706,7 @@ def test_additional_outcomes_are_true_ones_less_those_that_would_have_come_anywa
 
 def test_capital_is_called_on_the_planned_people_and_costs_follow_the_real_ones():
     text = CAPITAL.format(commitment=1000, terms="", costs="").replace("100 a year", "10 per person")
-    ledger = played(
-        text, blocks=[block(1, 5, {"job": 0}, 1), block(2, 10, {"job": 0}, 2), block(3, 2, {"job": 0}, 3)]
-    )
+    ledger = played(text, blocks=[block(1, 5, {"job": 0}, 1), block(2, 10, {"job": 0}, 2), block(3, 2, {"job": 0}, 3)])
     # planned 30 people, ten a year: 100 called; year 1 costs 50, so 50 more is called for year 2, then 100
     assert ledger.investor == [-100, -50, -100, 80, 0]
     assert ledger.service == [0, 50, 100, 20, 0]
@@ -779,13 +758,9 @@ def test_several_rates_of_return_are_noted():
     known_after=st.integers(0, 2),
     cap=st.integers(0, 1500),
 )
-def test_the_flows_of_all_parties_sum_to_zero(
-    jobs, commitment, ahead, recycled, stops, share, stop, known_after, cap
-):
+def test_the_flows_of_all_parties_sum_to_zero(jobs, commitment, ahead, recycled, stops, share, stop, known_after, cap):
     rule = "stop referrals" if stops else "provider advance"
-    terms = (
-        f", recycled: {str(recycled).lower()}, surplus_to_investors: {share}%, when_money_runs_out: {rule}"
-    )
+    terms = f", recycled: {str(recycled).lower()}, surplus_to_investors: {share}%, when_money_runs_out: {rule}"
     costs = ", set_up: 33, management: 7 per person, evaluation: 21 at the end"
     text = CAPITAL.format(commitment=commitment, terms=terms, costs=costs).replace("1 year ahead", ahead)
     text += f"    at_most: {{contract: {cap}, year: 400, over_the_year: carried forward}}\n"

@@ -498,9 +498,7 @@ def test_values(text, value):
     assert parse_value(text) == value
 
 
-@pytest.mark.parametrize(
-    "text", ["", " ", "# x", "a: b", "- a", "{a: 1", "{a, b: 1}", "[.inf]", "{a: f(1}", "!!x 1"]
-)
+@pytest.mark.parametrize("text", ["", " ", "# x", "a: b", "- a", "{a: 1", "{a, b: 1}", "[.inf]", "{a: f(1}", "!!x 1"])
 def test_values_that_are_wrong(text):
     with pytest.raises(DealError, match="--set x") as caught:
         parse_value(text, "--set x")
@@ -546,11 +544,7 @@ def test_split_path_is_lenient_about_blanks():
 
 
 @settings(**FUZZ)
-@given(
-    st.lists(
-        st.text(max_size=8) | st.text(alphabet='ab."=: 1\n', max_size=5) | st.integers(0, 99), min_size=1
-    )
-)
+@given(st.lists(st.text(max_size=8) | st.text(alphabet='ab."=: 1\n', max_size=5) | st.integers(0, 99), min_size=1))
 def test_path_round_trip(parts):
     text = join_path(parts)
     assert split_path(text) == tuple(map(str, parts))

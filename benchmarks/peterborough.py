@@ -4,8 +4,8 @@
 
 The NumPy program is written as a good analyst would: one array operation for all draws at each step, NumPy's own
 negative binomial, one loop over the periods, and pyxirr (compiled Rust) for the internal rates of return. Both programs
-must agree on the answers within their Monte Carlo error before they are timed. They are then timed in turn; the ratio of
-medians is what is claimed, not the seconds. Starting the processes and compiling is reported apart.
+must agree on the answers within their Monte Carlo error before they are timed. They are then timed in turn; the ratio
+of medians is what is claimed, not the seconds. Starting the processes and compiling is reported apart.
 """
 
 from __future__ import annotations

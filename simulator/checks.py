@@ -395,8 +395,16 @@ def _structures(deal: Deal) -> Found:
             labels |= own
         if len(above) > 60:
             yield (*path, "pays"), f"{len(above)} clauses are too many; allowed: up to 60"
-        if isinstance(structure.finance, Finance) and not structure.finance.commitment.mean() > 0:
+        if isinstance(structure.finance, Finance) and not _expected(deal, structure.finance.commitment, 1.0) > 0:
             yield (*path, "finance", "commitment"), "is nothing; allowed: more than 0, or finance: none"
+
+
+def _expected(deal: Deal, quantity: Quantity, otherwise: float) -> float:
+    """Mean of a quantity; `otherwise` if it is the name of nothing, which is said elsewhere."""
+    try:
+        return quantity_of(deal, quantity).mean()
+    except QuantityError:
+        return otherwise
 
 
 def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above: list[str]) -> Found:
@@ -416,7 +424,7 @@ def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above:
     if (amount.by is None) != (amount.table is None):
         yield (*path, "amount"), "by and table belong together; allowed: both or neither"
     if amount.table is not None:
-        levels = [level.mean() for level, _ in amount.table.points]
+        levels = [_expected(deal, level, math.nan) for level, _ in amount.table.points]
         if not levels:
             yield (*path, "amount", "table", "points"), "there is none; allowed: [[LEVEL, AMOUNT], ...]"
         if any(low >= high for low, high in pairwise(levels)):

@@ -198,6 +198,24 @@ def test_a_measure_of_the_file_does_not_stand_in_for_that_of_a_short_form():
     assert deal.measures[measure].share_of == "in work"
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "unit"),
+    [
+        ("commitment: 260000", "commitment: NAME", "uniform(200k, 300k)"),
+        ("points: [[30%, 100k], [60%, 200k]]", "points: [[NAME, 100k], [60%, 200k]]", "uniform(10%, 30%)"),
+        ("without_service: 3", "without_service: NAME", "uniform(2, 4)"),
+        ("people: 8,", "people: NAME,", "uniform(5, 9)"),
+        ("set_up: 20000", "set_up: NAME", "uniform(20k, 30k)"),
+    ],
+)
+def test_a_name_may_stand_for_a_number_and_must_be_known(old, new, unit):
+    text = GOOD.replace(old, new.replace("NAME", "some number"), 1)
+    named = text.replace("quantities:\n", f"quantities:\n  some number: {unit}\n")
+    simulate(loads(named), draws=2, threads=1)
+    (line,) = mistakes(text)
+    assert "'some number' is neither a number, a distribution nor a named quantity; allowed: " in line
+
+
 # ---------------------------------------------------------------------------------------------------
 # Mutations
 # ---------------------------------------------------------------------------------------------------

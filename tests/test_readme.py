@@ -1,0 +1,68 @@
+"""What the README shows is what a reader gets."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from simulator.cli import cli
+from simulator.dealfile import loads
+from simulator.run import simulate
+
+TOP = Path(__file__).parent.parent
+README = (TOP / "README.md").read_text(encoding="utf-8")
+NUMBER = re.compile(r"-?[0-9][0-9,]*(?:\.[0-9]+)?(?:e-?[0-9]+)?")
+
+
+def _shown():
+    return re.findall(r"<!-- output: sib (.+?) -->\n```text\n(.*?)```", README, flags=re.DOTALL)
+
+
+def _words(text):
+    """The text without its numbers and spacing."""
+    return NUMBER.sub("#", text).split()
+
+
+def _numbers(text):
+    return [float(each.replace(",", "")) for each in NUMBER.findall(text)]
+
+
+@pytest.mark.parametrize(("command", "output"), _shown(), ids=lambda text: text[:40])
+def test_a_command_of_the_readme_prints_what_the_readme_shows(command, output, monkeypatch):
+    monkeypatch.chdir(TOP)
+    done = CliRunner().invoke(cli, shlex.split(command))
+    assert done.exit_code == 0, done.output
+    printed = re.sub(r"deal [0-9a-f]{12}", "deal HASH", done.stdout)
+    shown = re.sub(r"deal [0-9a-f]{12}", "deal HASH", output)
+    assert _words(printed) == _words(shown)
+    # other versions of the libraries may move a draw across a bound: 2% or the last digit shown
+    for ours, theirs in zip(_numbers(printed), _numbers(shown), strict=True):
+        assert ours == pytest.approx(theirs, rel=0.02, abs=0.1)
+
+
+def test_the_readme_shows_the_output_of_the_main_job():
+    assert any(command.startswith("run scenarios/peterborough.yaml") for command, _ in _shown())
+
+
+def test_the_short_deal_of_the_readme_runs():
+    deal = re.search(r"```yaml\n(deal: .*?)```", README, flags=re.DOTALL)[1]
+    result = simulate(loads(deal), draws=2_000)
+    assert set(result.structures) == {"at least 20", "by the head", "conventional"}
+    assert 0 < result["at least 20"].triggers["group threshold"].probability < 1
+
+
+def test_the_clause_of_the_readme_is_accepted():
+    clause = re.findall(r"```yaml\n(pays:.*?)```", README, flags=re.DOTALL)[0]
+    deal = (TOP / "scenarios" / "peterborough.yaml").read_text(encoding="utf-8")
+    inside = "\n".join("    " + line for line in clause.splitlines())
+    text = re.sub(r"  as signed:\n.*?(?=  event by event:)", f"  as signed:\n{inside}\n\n", deal, flags=re.DOTALL)
+    text = re.sub(r"^(facts|assumptions|sources):\n(?: .*\n|\n)*", "", text, flags=re.MULTILINE)
+    assert "table" in text
+    loads(text)
+
+
+def test_every_file_that_the_readme_links_exists():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (TOP / target).exists(), target

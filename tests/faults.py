@@ -171,21 +171,21 @@ FAULTS = [
     Fault(
         "a later step not averaged over those who came so far",
         "outcomes.py",
-        "eligible[:] = survival[table[o].parent]",
-        "eligible[:] = weight",
+        "eligible[k] = weight[k] if row.parent < 0 else survival[row.parent, k]",
+        "eligible[k] = weight[k]",
         (FRAILTY,),
     ),
     Fault(
         "a step instead of another not averaged over those who are left",
         "outcomes.py",
-        "eligible *= 1.0 - served[table[o].instead]",
-        "eligible *= 1.0",
+        "eligible[k] *= 1.0 - served[row.instead, k]",
+        "eligible[k] *= 1.0",
         (FRAILTY,),
     ),
     Fault(
         "people without their frailty",
         "outcomes.py",
-        "while k < NODES - 1 and u > cumulative[k]:",
+        "while k < NODES - 1 and u > mass:",
         "while k < 4:",
         (KINDS, FRAILTY),
     ),
@@ -270,7 +270,7 @@ FAULTS = [
     Fault(
         "pooled over people who did not run",
         "clauses.py",
-        "        if tally.people[c] <= 0.0:\n            continue\n",
+        "        if people_in[c] <= 0.0:\n            continue\n",
         "",
         (TWIN,),
     ),
@@ -292,8 +292,8 @@ FAULTS = [
     Fault(
         "capital called without counting cash in hand",
         "waterfall.py",
-        "min(max(need - cash, 0.0), max(commitment - called, 0.0))",
-        "min(max(need, 0.0), max(commitment - called, 0.0))",
+        "    wanted = need - cash\n",
+        "    wanted = need\n",
         (CLOSED + "capital_is_called_one_period_ahead_and_two_where_the_deal_says_so", TWIN),
     ),
     Fault(

@@ -92,10 +92,11 @@ class Range:
         outside = quantity.probability_outside(self.low, self.high)
         if outside > 0.001:
             bounds = f"{_bound_text(self.low, quantity.unit)}, {_bound_text(self.high, quantity.unit)}"
-            raise QuantityError(
-                f"{quantity.text()} is out of range in {outside:.1%} of draws; {allowed}: "
-                f"say truncated({quantity.text()}, {bounds})"
-            )
+            text = quantity.text()
+            say = f"truncated({text}, {bounds})"
+            if quantity.kind == "range" and self.low <= quantity.args[0] and quantity.args[1] <= self.high:
+                say = f"uniform({text.replace(' to ', ', ')}) for values between the two, or {say}"
+            raise QuantityError(f"{text} is out of range in {outside:.1%} of draws; {allowed}: say {say}")
 
     def allowed(self, unit: str) -> str:
         """Say what is allowed, in the words of the file."""
@@ -736,7 +737,7 @@ class Clause(Model):
     for_: Literal["each participant", "each cohort", "all cohorts that ran", "the contract"] = Field(alias="for")
     due: Annotated[
         Literal["when known", "evenly", "at the start", "at the end"],
-        BeforeValidator(lambda v: _DUE.get(v, v)),
+        BeforeValidator(lambda v: _DUE.get(v, v) if isinstance(v, str) else v),
         WithJsonSchema({"enum": ["when known", "evenly", "at the start", "at the end", *_DUE]}),
     ] = "when known"
     unless: Names = []

@@ -13,11 +13,17 @@ from rich.table import Table
 from rich.text import Text
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command: rich itself would call a reader that stops reading a failure."""
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """A console on standard output: colour only on a terminal, NO_COLOR honoured, plain and wide into a pipe."""
     if sys.stdout.isatty():
-        return Console(highlight=False, soft_wrap=False, no_color="NO_COLOR" in os.environ)
-    return Console(file=sys.stdout, highlight=False, width=200, color_system=None, legacy_windows=False)
+        return _Console(highlight=False, soft_wrap=False, no_color="NO_COLOR" in os.environ)
+    return _Console(file=sys.stdout, highlight=False, width=200, color_system=None, legacy_windows=False)
 
 
 def _table(title: str, first: str, columns: list[str]) -> Table:

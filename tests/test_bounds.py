@@ -91,3 +91,26 @@ def test_a_total_loss_is_in_every_mean(tmp_path):
     assert investor.irr.mean == -1
     assert investor.irr["count"] == 50
     assert investor.probability_of_total_loss.probability == 1
+
+
+NOBODY = """
+deal: Two cohorts, one of nobody, against a comparison arm
+time: {start: 2020-01, step: quarter, horizon: 2 years}
+cohorts:
+  first: {people: 1000, referred: 2020-01 to 2020-03}
+  second: {people: 0, referred: 2020-04 to 2020-06}
+outcomes:
+  returned:
+    {counts: yes or no, better: fewer, without_service: 100%, effect: -50%, comparison_arm: {people: 10 per person}}
+measures:
+  fewer: {reduction_in: returned, against: comparison_arm, as: share}
+structures:
+  as signed:
+    pays:
+      pooled: {for: all cohorts that ran, when: {fewer: at least 10%}, amount: {lump_sum: 1000}}
+"""
+
+
+def test_a_cohort_of_nobody_leaves_the_pooled_measure_known():
+    result = simulate(loads(NOBODY), draws=200, seed=1)
+    assert result["as signed"].triggers["pooled"].probability == 1

@@ -701,34 +701,39 @@ def test_caps_of_a_row_of_the_card(row, years):
 
 
 def test_a_share_exactly_on_its_bound_is_paid_and_one_below_is_not():
-    # 1 - 90 / 100 is less than 0.10 in floats; 10% fewer than the yardstick of 100 are exactly 90
+    """7 people where 5.6 were to be expected are 25% more, though floats say a little less."""
+    assert (7 - 7 * 0.8) / (7 * 0.8) < 0.25
     deal = """
     deal: on the bound
     time: {{start: 2020-01, step: year, horizon: 1 year}}
     cohorts:
-      all: {{people: 90, referred: 2020-01 to 2020-12}}
+      all: {{people: 7, referred: 2020-01 to 2020-12}}
     outcomes:
-      events: {{without_service: 100%, better: fewer}}
+      held: {{without_service: 100%}}
     measures:
-      fewer: {{reduction_in: events, against: {level}, as: share}}
-      avoided: {{reduction_in: events, against: {level}, as: units}}
+      more: {{increase_in: held, against: 0.8, as: share}}
+      fewer: {{reduction_in: held, against: 0.8, as: share}}
+      beyond: {{increase_in: held, against: 0.8, as: units}}
     structures:
       as signed:
         pays:
           each:
             for: each cohort
-            when: {{fewer: {bound}}}
-            amount: {{price: 7, times: avoided}}
+            when: {{{measure}: {bound}}}
+            amount: {{price: 100, times: beyond}}
     """
 
-    def paid(bound, level=1 / 0.9):
-        return simulate(loads(dedent(deal.format(bound=bound, level=repr(level)))), draws=2)["as signed"].payments.mean
+    def paid(bound, measure="more"):
+        text = dedent(deal.format(bound=bound, measure=measure))
+        return simulate(loads(text), draws=2)["as signed"].payments.mean
 
-    assert paid("at least 10%") == pytest.approx(70)
-    assert paid("more than 10%") == 0
-    assert paid("at least 10.0001%") == 0
-    assert paid("at most 10%") == pytest.approx(70)
-    assert paid("less than 10%") == 0
+    assert paid("at least 25%") == pytest.approx(140)
+    assert paid("more than 25%") == 0
+    assert paid("at least 25.0001%") == 0
+    assert paid("at most 25%") == pytest.approx(140)
+    assert paid("less than 25%") == 0
+    assert paid("at least -25%", "fewer") == pytest.approx(140)
+    assert paid("at least -24.9999%", "fewer") == 0
 
 
 def test_a_clause_falls_away_where_another_was_triggered_and_not_where_it_was_not():

@@ -114,3 +114,21 @@ structures:
 def test_a_cohort_of_nobody_leaves_the_pooled_measure_known():
     result = simulate(loads(NOBODY), draws=200, seed=1)
     assert result["as signed"].triggers["pooled"].probability == 1
+
+
+CUT_SHORT = """
+deal: A cohort cut short, kept by periods because of its card
+time: {start: 2020-01, step: quarter, horizon: 3 years}
+cohorts: {all: {people: 100, referred: 2020-01 to 2020-12, if_cut_short: does not run}}
+outcomes:
+  placed: {counts: yes or no, without_service: 100%}
+structures:
+  card: {rate_card: {placed: 10}}
+ends_early: {policy_change: {chance_a_year: 100%}}
+"""
+
+
+@pytest.mark.parametrize(("rule", "payment"), [("does not run", 0), ("counts as far as it ran", 250)])
+def test_a_cohort_cut_short_counts_as_its_rule_says_also_when_kept_by_periods(rule, payment):
+    result = simulate(loads(CUT_SHORT, sets=[f"cohorts.all.if_cut_short={rule}"]), draws=50, seed=1)
+    assert set(result.draws("card")["payments"]) == {payment}

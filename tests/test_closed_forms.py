@@ -448,18 +448,22 @@ def test_a_yearly_chance_of_policy_change_leaves_a_geometric_share_of_cohorts(se
             assert not is_close(z_of_share(found, wrong, FEWER)), name
 
 
-WHOLE = POLICY.replace("2023-07 to 2023-12}", "2021-07 to 2023-12, if_cut_short: does not run}")
+WHOLE = (
+    POLICY.replace("people: 1, referred: 2023-07 to 2023-12", "people: 5, referred: 2021-07 to 2023-12, cut")
+    .replace("cut}", "if_cut_short: does not run}")
+    .replace("    group_threshold:", "    rate_card: {held: 1}\n    group_threshold:")
+)
+"""One person is referred in each of five periods; the card makes the periods count apart."""
 
 
 def test_a_cohort_that_does_not_run_when_cut_short_pays_only_if_all_of_it_ran():
     # service must reach the period from July 2023
-    text = WHOLE.replace("    group_threshold:", "    rate_card: {held: 1}\n    group_threshold:")
-    found = drawn(text, 1, FEWER).chances["as signed", "group threshold", "third"]
+    found = drawn(WHOLE, 1, FEWER).chances["as signed", "group threshold", "third"]
     assert is_close(z_of_share(found, 0.8**3.5, FEWER))
     # negative control: it counts as far as it ran, from July 2021
-    text = text.replace(", if_cut_short: does not run", "")
-    found = drawn(text.replace("people: 1, referred: 2021-07", "people: 5, referred: 2021-07"), 1, FEWER)
-    assert is_close(z_of_share(found.chances["as signed", "group threshold", "third"], 0.8**1.5, FEWER))
+    text = WHOLE.replace(", if_cut_short: does not run", "")
+    found = drawn(text, 1, FEWER).chances["as signed", "group threshold", "third"]
+    assert is_close(z_of_share(found, 0.8**1.5, FEWER))
 
 
 # ---------------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 Numba's own cache looks at the file of a function only, so that an edit of a helper in another file, or an upgrade in
 place, would leave old machine code in use (numba issue 1833). Here every kernel's cache is stamped with a hash of all
-source files of the package. Nothing is set globally: other packages' caches are left alone.
+source files that hold kernels, and of every file of the package that those import, directly or not. Other files may
+change without compiling. Nothing is set globally: other packages' caches are left alone.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,11 +25,41 @@ config = cast(Any, numba_config)  # its settings are made at run time
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+_IMPORT = re.compile(
+    r"^[ \t]*(?:from\s+simulator\.(\w+)|import\s+simulator\.(\w+)|from\s+simulator\s+import\s+(\([^)]*\)|.*))",
+    re.MULTILINE,
+)
+_MAKES_KERNELS = re.compile(r"^from simulator\.compiled import (?:\([^)]*|.*)\b(?:kernel|inner)\b", re.MULTILINE)
+
+
+@functools.cache
+def kernel_files() -> tuple[Path, ...]:
+    """Source files that machine code can depend on: those that import a decorator of this one, and what they import."""
+    texts = {file.stem: file.read_text(encoding="utf-8") for file in Path(__file__).parent.glob("*.py")}
+    imports = {name: _imports(text) & texts.keys() for name, text in texts.items()}
+    found = {name for name, text in texts.items() if _MAKES_KERNELS.search(text)} | {"compiled"}
+    waiting = list(found)
+    while waiting:
+        new = imports[waiting.pop()] - found
+        found |= new
+        waiting += new
+    return tuple(sorted(Path(__file__).parent / f"{name}.py" for name in found))
+
+
+def _imports(text: str) -> set[str]:
+    """Modules of the package that a source text names in its imports."""
+    found: set[str] = set()
+    for match in _IMPORT.finditer(text):
+        found |= {name for name in match.groups()[:2] if name}
+        found |= set(re.findall(r"\w+", match[3] or ""))
+    return found
+
+
 @functools.cache
 def package_stamp() -> str:
-    """Return a hash of the names and contents of every source file of this package."""
+    """Return a hash of the names and contents of every source file that machine code can depend on."""
     digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+    for file in kernel_files():
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
 

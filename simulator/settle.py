@@ -45,6 +45,7 @@ from simulator.deal import (
     outcome_names,
     quantity_of,
 )
+from simulator.draws import settle_draws
 from simulator.ledger import BROKEN, INVESTOR, METRICS, PAID, PAYMENTS, Book, planned_costs
 from simulator.observed import COMPARISON, Observed, Row, is_yes_or_no, problems, read
 from simulator.outcomes import Outcomes, date_outcomes, refer_people
@@ -52,7 +53,7 @@ from simulator.parameters import row_by_path
 from simulator.plan import Plan, compile_plan
 from simulator.quantity import parse
 from simulator.reference import Block, Happened, Ledger, play
-from simulator.run import DefectError, environment, header, new_book_of, settle_draws
+from simulator.run import DefectError, environment, header, new_book_of
 from simulator.yamlfile import DealError, join_path
 
 Floats = NDArray[np.float64]

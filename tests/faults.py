@@ -92,14 +92,14 @@ FAULTS = [
     ),
     Fault(
         "additional outcomes of a bad thing with the wrong sign",
-        "run.py",
+        "draws.py",
         "table[o].better * (totals[d, o, 1] - totals[d, o, 2])",
         "(totals[d, o, 1] - totals[d, o, 2])",
         (TWIN, CLOSED + "fewer_of_a_bad_thing_are_additional"),
     ),
     Fault(
         "cap per person: outcomes of one day in reverse order of the card",
-        "run.py",
+        "draws.py",
         "one.when[caps.outcome[low + order[i - 1]], 0] > when:",
         "one.when[caps.outcome[low + order[i - 1]], 0] >= when:",
         (PER_PERSON,),

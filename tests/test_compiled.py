@@ -83,6 +83,21 @@ def test_touching_a_file_without_changing_it_recompiles_nothing(small):
     assert _run(small) == (3.0, 1)
 
 
+def test_an_edit_of_a_constant_of_a_file_without_kernels_recompiles_those_that_read_it(small):
+    (small / "constants.py").write_text("STEP = 1.0\n", encoding="utf-8")
+    helper = HELPER.format(step="constants.STEP").replace("STEP = ", "from simulator import constants\n\nSTEP = ")
+    (small / "helper.py").write_text(helper, encoding="utf-8")
+    assert _run(small) == (3.0, 0)
+    (small / "constants.py").write_text("STEP = 10.0\n", encoding="utf-8")
+    assert _run(small) == (21.0, 0)
+
+
+def test_an_edit_of_a_file_that_no_kernel_reads_recompiles_nothing(small):
+    _run(small)
+    (small / "words.py").write_text("from simulator import caller\n", encoding="utf-8")
+    assert _run(small) == (3.0, 1)
+
+
 def test_machine_code_of_an_earlier_state_is_removed(small):
     _run(small)
     (small / "helper.py").write_text(HELPER.format(step=10.0), encoding="utf-8")

@@ -23,9 +23,10 @@ from scipy.stats import chi2_contingency, norm
 
 from simulator import ledger, parameters
 from simulator.dealfile import loads
+from simulator.draws import CapTable, settle_people
 from simulator.outcomes import TRUE, VERIFIED, WITHOUT, Outcomes
 from simulator.plan import compile_plan
-from simulator.run import BLOCK, CapTable, Simulation, settle_people
+from simulator.run import BLOCK, Simulation
 from simulator.yamlfile import dump, read
 
 DRAWS = 40_000

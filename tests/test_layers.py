@@ -13,7 +13,7 @@ LAYERS = [
     {"deal", "chance", "clauses", "waterfall", "metrics", "result"},
     {"checks", "outcomes", "reference"},
     {"dealfile", "ledger"},
-    {"plan", "observed"},
+    {"plan", "observed", "draws"},
     {"parameters"},
     {"run"},
     {"explain"},
@@ -21,7 +21,7 @@ LAYERS = [
     {"report"},
     {"cli"},
 ]
-KERNELS = {"chance", "clauses", "waterfall", "metrics", "outcomes", "ledger"}
+KERNELS = {"chance", "clauses", "waterfall", "metrics", "outcomes", "ledger", "draws"}
 DESCRIPTION = {"quantity", "deal", "checks", "dealfile", "yamlfile", "reference"}
 
 
@@ -83,3 +83,9 @@ def test_checking_a_deal_loads_neither_numba_nor_scipy():
 
 def test_a_loaded_module_is_seen_by_that_check():
     assert "numpy" in _loaded_after("import numpy")
+
+
+def test_only_modules_of_kernels_can_make_machine_code_stale():
+    from simulator.compiled import kernel_files
+
+    assert {file.stem for file in kernel_files()} == KERNELS | {"compiled"}

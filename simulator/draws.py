@@ -1,0 +1,212 @@
+"""Many draws at once: the kernels that a block of draws goes through, outcomes first and then each structure's ledger.
+
+Only this module and those that it imports hold machine code; the rest of the package may change without compiling.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator import ledger as book_of
+from simulator.clauses import Tally, settle_person
+from simulator.compiled import kernel
+from simulator.ledger import Book, Calendar, Terms, play
+from simulator.outcomes import (
+    TRUE,
+    VERIFIED,
+    WITHOUT,
+    OutcomeKeys,
+    Outcomes,
+    date_outcomes,
+    draw_people,
+    draw_totals,
+    fill_arms,
+    fill_chances,
+    new_chances,
+    policy_stop,
+    refer_people,
+)
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class CapTable(NamedTuple):
+    """Structures with a cap per person: their clauses one after another, [R] rows in all."""
+
+    first: Ints  # [S' + 1] first row of each such structure
+    counts: Ints  # [R] whether the clause is for each participant
+    outcome: Ints  # [R]
+    rate_at: Ints  # [R]
+    limit_at: Ints  # [S']
+
+
+@kernel
+def simulate_outcomes(
+    start: int,
+    values: Floats,
+    table: Any,
+    cohorts: Any,
+    blocks: Any,
+    keys: OutcomeKeys,
+    calendar: Calendar,
+    frailty_at: int,
+    hazard_at: int,
+    by_people: bool,
+    caps: CapTable,
+    out: Outcomes,
+    stops: Ints,
+    totals: Floats,
+    capped: Floats,
+) -> None:
+    """Fill the outcomes of draws start.. and what follows from them alone.
+
+    Parameters
+    ----------
+    out
+        Arrays as for one draw, with a leading axis of draws.
+    stops
+        [draws] last period of service.
+    totals
+        [draws, O, 4] verified, true, without the service, additional.
+    capped
+        [draws, R, B] money after the cap per person.
+    """
+    size = table.size
+    chances = new_chances(size)
+    most = 1
+    if by_people:
+        for d in range(values.shape[0]):
+            refer_people(values[d], cohorts, blocks, out.people[d])
+            most = max(most, out.people[d].sum())
+    records = np.zeros((most, size), np.int32)
+    for d in range(values.shape[0]):
+        v = values[d]
+        draw = start + d
+        one = outcomes_of(out, d)
+        refer_people(v, cohorts, blocks, one.people)
+        date_outcomes(v, table, blocks, calendar.step, chances.months, one.when)
+        nodes = fill_chances(v, table, frailty_at, chances)
+        fill_arms(v, table, cohorts, keys, draw, one)
+        stop = policy_stop(v, hazard_at, keys, draw, calendar.first, calendar.last, calendar.periods, calendar.a_year)
+        stops[d] = stop
+        if by_people:
+            draw_people(v, table, cohorts, blocks, keys, draw, chances, nodes, one, records)
+            if caps.limit_at.size > 0:
+                capped[d] = 0.0
+                settle_people(v, caps, one, records, capped[d])
+        else:
+            draw_totals(v, table, cohorts, blocks, keys, draw, chances, nodes, one)
+        for o in range(size):
+            for i in range(4):
+                totals[d, o, i] = 0.0
+            for b in range(blocks.size):
+                if blocks[b].reach <= stop:
+                    totals[d, o, 0] += one.counts[o, b, VERIFIED]
+                    totals[d, o, 1] += one.counts[o, b, TRUE]
+                    totals[d, o, 2] += one.counts[o, b, WITHOUT]
+            totals[d, o, 3] = table[o].better * (totals[d, o, 1] - totals[d, o, 2])
+
+
+@kernel
+def outcomes_of(out: Outcomes, d: int) -> Outcomes:
+    """One draw's outcomes as views."""
+    return Outcomes(out.people[d], out.when[d], out.counts[d], out.arms[d])
+
+
+@kernel
+def settle_people(v: Floats, caps: CapTable, one: Outcomes, records: NDArray[np.int32], capped: Floats) -> None:
+    """Settle every person of a draw under each cap per person; add the money to `capped` [R, B].
+
+    Delays are the same for everybody in a draw, so that the order of a person's outcomes is, too.
+    """
+    for s in range(caps.limit_at.size):
+        low, high = caps.first[s], caps.first[s + 1]
+        order = np.empty(high - low, np.int64)
+        number = 0
+        for k in range(high - low):
+            if caps.counts[low + k] == 0:
+                continue
+            when = one.when[caps.outcome[low + k], 0]
+            i = number
+            while i > 0 and one.when[caps.outcome[low + order[i - 1]], 0] > when:
+                order[i] = order[i - 1]
+                i -= 1
+            order[i] = k
+            number += 1
+        outcome = caps.outcome[low:high]
+        price = np.empty(high - low)
+        for k in range(high - low):
+            price[k] = v[caps.rate_at[low + k]] if caps.counts[low + k] else 0.0
+        limit = v[caps.limit_at[s]]
+        paid = np.empty(high - low)
+        row = 0
+        for b in range(one.people.size):
+            paid[:] = 0.0
+            for _ in range(one.people[b]):
+                settle_person(records, row, order[:number], outcome, price, limit, paid)
+                row += 1
+            for k in range(high - low):
+                capped[low + k, b] = paid[k]
+
+
+@kernel
+def settle_draws(
+    values: Floats,
+    planned: Floats,
+    terms: Terms,
+    calendar: Calendar,
+    measures: Any,
+    cohorts: Any,
+    blocks: Any,
+    out: Outcomes,
+    stops: Ints,
+    capped: Floats,
+    has_cap: bool,
+    published: Floats,
+    tally: Tally,
+    book: Book,
+    found: Floats,
+    by_year: Floats,
+    met: Ints,
+) -> None:
+    """Play the ledgers of one structure over simulated outcomes.
+
+    Parameters
+    ----------
+    found
+        [draws, METRICS], filled.
+    by_year
+        [draws, Y] the payer's cash, filled.
+    met
+        [K, C + 2] draws in which a clause's trigger was met by cohort, pooled, and for any of them; added to.
+    """
+    number = cohorts.size
+    for d in range(values.shape[0]):
+        play(
+            values[d],
+            planned,
+            terms,
+            calendar,
+            measures,
+            cohorts,
+            blocks,
+            outcomes_of(out, d),
+            capped[d],
+            has_cap,
+            stops[d],
+            published,
+            tally,
+            book,
+            found[d],
+        )
+        by_year[d] = book.by_year
+        for k in range(met.shape[0]):
+            any_met = 0
+            for column in range(number + 1):
+                met[k, column] += book.state[k, column, book_of.MET]
+                any_met = max(any_met, book.state[k, column, book_of.MET])
+            met[k, number + 1] += any_met

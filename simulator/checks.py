@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from simulator import copula
 from simulator.deal import (
+    MEASURES,
     Clause,
     Deal,
     Finance,
@@ -51,6 +52,7 @@ def problems(deal: Deal, *, changed: bool = False) -> list[tuple[Path, str]]:
     found = list(_named_quantities(deal, changed))
     found += _correlations(deal, changed)
     found += _cohorts(deal)
+    found += _segments(deal)
     found += _outcomes(deal)
     names_clash = any(path[0] == "outcomes" for path, _ in found)
     found += _short_forms(deal)
@@ -192,6 +194,76 @@ def _cohorts(deal: Deal) -> Found:
         yield ("time", "service"), f"ends after the horizon; allowed: up to {time.date(time.periods)[:7]}"
 
 
+def _segments(deal: Deal) -> Found:
+    rest = [name for name, segment in deal.segments.items() if segment.share is None]
+    for name in rest[1:]:
+        yield ("segments", name), f"has no share, and {rest[0]!r} is the rest already; allowed: share"
+    shares = [segment.share for segment in deal.segments.values() if segment.share is not None]
+    means = [_expected(deal, share, math.nan) for share in shares]
+    total = sum(means)
+    if deal.segments and not rest:
+        if abs(total - 1) > 1e-9:
+            yield ("segments",), f"the shares add to {100 * total:.6g}%; allowed: 100% in all, or one without a share"
+        elif not all(quantity_of(deal, share).is_fixed for share in shares):
+            yield ("segments",), "a share is uncertain, so that they need not add to 100%; allowed: one without a share"
+    elif total > 1 + 1e-9:
+        yield ("segments",), f"the shares add to {100 * total:.6g}%; allowed: at most 100%"
+    for name, segment in deal.segments.items():
+        for key in ("levels", "effects"):
+            for outcome in getattr(segment, key):
+                if outcome not in deal.outcomes:
+                    yield ("segments", name, key, outcome), _known(outcome, deal.outcomes, "outcome")
+
+
+_KIND_WORDS = {
+    "yes or no": "a chance such as 10% to 20%",
+    "events": "events a person such as 1.5",
+    "amount": "an amount a person such as 120",
+    "score": "a score such as 45",
+}
+
+
+def _kind_of_outcome(deal: Deal, path: Path, name: str, outcome: Outcome) -> Found:
+    """Find what does not suit the kind of an outcome."""
+    counts = "milestones" if outcome.steps else outcome.counts
+    if counts != "amount" and not _is(outcome.any, 1):
+        yield (*path, "any"), "belongs to amounts; allowed: counts: amount"
+    if counts not in {"amount", "score"} and not _is(outcome.spread, 0):
+        yield (*path, "spread"), "belongs to amounts and scores; allowed: counts: amount, counts: score"
+    for alone in ("before", "of_those", "baseline_resets") if counts == "milestones" else ():
+        if getattr(outcome, alone) is not None:
+            yield (*path, alone), "belongs to a single outcome; allowed: outcomes without steps"
+    if outcome.baseline_resets is not None and outcome.baseline is None:
+        yield (*path, "baseline_resets"), "there is no baseline; allowed: with baseline"
+    if outcome.of_those is not None and counts != "milestones":
+        yield from _of_those(deal, path, name, outcome)
+    if counts in {"amount", "score"}:
+        for key in ("mistaken",) if counts == "amount" else ("missing", "mistaken"):
+            quantity = getattr(outcome.evidence, key)
+            if not _is(quantity, 0):
+                what = "an amount" if counts == "amount" else "a score"
+                yield (*path, "evidence", key), f"does not suit {what}; allowed: leave it out"
+    if counts == "score" and outcome.effect_as == "share" and not _is(outcome.effect, 0):
+        yield (*path, "effect"), "a score has no share; allowed: effect_as: units, with an effect in points"
+
+
+def _is(quantity: Quantity, value: float) -> bool:
+    return quantity.is_fixed and quantity.value == value
+
+
+def _of_those(deal: Deal, path: Path, name: str, outcome: Outcome) -> Found:
+    above: list[str] = []
+    for other, each in deal.outcomes.items():
+        if other == name:
+            break
+        above += each.steps or ([other] if each.counts == "yes or no" else [])
+    if outcome.of_those not in above:
+        yield (*path, "of_those"), _known(str(outcome.of_those), above, "yes/no outcome or milestone above this one")
+    for key in ("comparison_arm", "before"):
+        if getattr(outcome, key) is not None:
+            yield (*path, key), "belongs to an outcome of everybody; allowed: outcomes without of_those"
+
+
 def _outcomes(deal: Deal) -> Found:
     if not deal.outcomes:
         yield ("outcomes",), "there is none; allowed: at least one outcome"
@@ -206,6 +278,7 @@ def _outcomes(deal: Deal) -> Found:
             if each in deal.measures:
                 yield ("measures", each), "an outcome has this name; allowed: another name"
         yield from _chain(path, outcome) if outcome.steps is not None else _single(path, outcome)
+        yield from _kind_of_outcome(deal, path, name, outcome)
 
 
 def _single(path: Path, outcome: Outcome) -> Found:
@@ -213,7 +286,7 @@ def _single(path: Path, outcome: Outcome) -> Found:
         yield path, "has no steps; allowed: counts: milestones with steps"
         return
     level = outcome.without_service
-    a_level = "a chance such as 10% to 20%" if outcome.counts == "yes or no" else "events a person such as 1.5"
+    a_level = _KIND_WORDS[outcome.counts]
     if level is None:
         yield (*path, "without_service"), f"is needed; allowed: {a_level}"
         return
@@ -224,9 +297,11 @@ def _single(path: Path, outcome: Outcome) -> Found:
         if out := _outside(level, 0, 1):
             legal = f"allowed: 0% to 100%{_cut(level, '0%, 100%')}"
             yield (*path, "without_service"), f"{out} is no probability; {legal}"
-        if outcome.dispersion != "none":
-            yield (*path, "dispersion"), "belongs to events; allowed: counts: events"
-    if outcome.effect_as == "share" and (out := _outside(outcome.effect, -1, math.inf)):
+    elif outcome.counts != "score" and (out := _outside(level, 0, math.inf)):
+        yield (*path, "without_service"), f"{out} is below 0; allowed: at least 0{_cut(level, '0, none')}"
+    if outcome.dispersion != "none" and outcome.counts != "events":
+        yield (*path, "dispersion"), "belongs to events; allowed: counts: events"
+    if outcome.effect_as == "share" and outcome.counts != "score" and (out := _outside(outcome.effect, -1, math.inf)):
         legal = f"allowed: at least -100% of the level{_cut(outcome.effect, '-100%, none')}"
         yield (*path, "effect"), f"{out} is below -100%; {legal}"
     if outcome.effect_as == "units" and outcome.counts == "yes or no" and outcome.effect.kind != "named":
@@ -257,7 +332,7 @@ def _chain(path: Path, outcome: Outcome) -> Found:
         yield (*path, "without_service"), f"{level} is no chain; allowed: {{first_step: CHANCE}} or as with service"
     for key in ("effect", "known_after"):
         quantity = getattr(outcome, key)
-        if not (quantity.is_fixed and quantity.value == 0):
+        if not _is(quantity, 0):
             yield (*path, key), "belongs to a single outcome; allowed: chance and after of each step"
     above: list[str] = []
     for name, step in steps.items():
@@ -344,9 +419,9 @@ def _control_comparison(deal: Deal, path: Path, structure: Structure) -> Found:
 def _measures(deal: Deal) -> Found:
     for name, measure in deal.measures.items():
         path: Path = ("measures", name)
-        given = [k for k in ("count_of", "share_of", "reduction_in", "increase_in") if getattr(measure, k)]
+        given = [k for k in MEASURES if getattr(measure, k)]
         if len(given) != 1:
-            yield path, "says not exactly one thing; allowed: one of count_of, share_of, reduction_in, increase_in"
+            yield path, f"says not exactly one thing; allowed: one of {', '.join(MEASURES)}"
             continue
         try:
             outcome, step = outcome_of(deal, measure.outcome)
@@ -357,14 +432,17 @@ def _measures(deal: Deal) -> Found:
 
 
 def _comparison(path: Path, measure: Measure, outcome: Outcome, milestone: bool) -> Found:
-    if measure.kind in {"count", "share"}:
+    if measure.kind in {"count", "share", "mean"}:
         if measure.against is not None:
             yield (*path, "against"), "belongs to reduction_in and increase_in; allowed: leave it out"
-        if measure.kind == "share" and outcome.counts == "events":
-            yield (*path, "share_of"), "events have no share; allowed: a yes/no outcome or a milestone"
+        if measure.kind == "share" and outcome.counts in {"events", "amount", "score"}:
+            what = {"events": "events have", "amount": "an amount has", "score": "a score has"}[outcome.counts]
+            yield (*path, "share_of"), f"{what} no share; allowed: mean_of, or a yes/no outcome or a milestone"
         return
     if measure.against is None:
-        yield path, "needs against; allowed: comparison_arm, baseline or a level a person"
+        yield path, "needs against; allowed: comparison_arm, baseline, before or a level a person"
+    elif measure.against == "before" and outcome.before is None:
+        yield (*path, "against"), f"outcome {measure.outcome!r} has no before; allowed: give it one"
     elif measure.against == "comparison_arm" and outcome.comparison_arm is None:
         yield (*path, "against"), f"outcome {measure.outcome!r} has no comparison_arm; allowed: give it one"
     elif measure.against == "baseline" and (outcome.baseline is None or milestone):

@@ -20,8 +20,8 @@ from simulator.compiled import inner
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-COUNT, SHARE, DIFFERENCE_SHARE, DIFFERENCE_UNITS = 0, 1, 2, 3
-ARM, LEVEL = 0, 1
+COUNT, SHARE, DIFFERENCE_SHARE, DIFFERENCE_UNITS, DIFFERENCE_MEAN = 0, 1, 2, 3, 4
+ARM, LEVEL, BASELINE, BEFORE = 0, 1, 2, 3
 EACH_PARTICIPANT, EACH_COHORT, POOLED, CONTRACT = 0, 1, 2, 3
 WHEN_KNOWN, EVENLY, AT_THE_START, AT_THE_END = 0, 1, 2, 3
 AT_LEAST, AT_MOST, MORE_THAN, LESS_THAN = 0, 1, 2, 3
@@ -68,16 +68,16 @@ POINT = np.dtype([("level_at", np.int64), ("amount_at", np.int64)])
 
 
 class Tally(NamedTuple):
-    """Running sums of one draw by outcome and cohort, the stop applied. Shapes [O, C] and [C]."""
+    """Running sums of one draw by outcome and cohort, the stop applied."""
 
-    verified: Floats
-    additional: Floats
-    people: Floats
+    verified: Floats  # [O, C, 2] verified; and of the same people before the service
+    additional: Floats  # [O, C]
+    people: Floats  # [C]
 
 
 def new_tally(outcomes: int, cohorts: int) -> Tally:
     """Allocate running sums."""
-    return Tally(np.zeros((outcomes, cohorts)), np.zeros((outcomes, cohorts)), np.zeros(cohorts))
+    return Tally(np.zeros((outcomes, cohorts, 2)), np.zeros((outcomes, cohorts)), np.zeros(cohorts))
 
 
 @inner
@@ -85,7 +85,8 @@ def measure(v: Floats, row: Any, low: int, high: int, people_in: Floats, verifie
     """Value of a measure over cohorts low..high-1 that ran; NaN where it is not known.
 
     Pooled reduction = 1 - sum ours / sum (our people x that cohort's comparison rate). `people_in` [C] and
-    `verified` [O, C] are running sums; `arms` [O, C, 2] holds outcomes in the comparison arm and its effective people.
+    `verified` [O, C, 2] are running sums; `arms` [O, C, 3] holds the total in the comparison arm, its effective people,
+    and the contract's baseline.
 
     Arrays, not the tuple that holds them: taking a field of a tuple counts a reference, which costs more than the sum.
     """
@@ -96,11 +97,15 @@ def measure(v: Floats, row: Any, low: int, high: int, people_in: Floats, verifie
     for c in range(low, high):
         if people_in[c] <= 0.0:
             continue
-        ours += verified[o, c]
+        ours += verified[o, c, 0]
         people += people_in[c]
         if row.kind >= DIFFERENCE_SHARE:
             if row.against == LEVEL:
                 base += people_in[c] * v[row.level_at]
+            elif row.against == BASELINE:
+                base += people_in[c] * arms[o, c, 2]
+            elif row.against == BEFORE:
+                base += verified[o, c, 1]
             elif arms[o, c, 1] > 0.0:
                 base += people_in[c] * arms[o, c, 0] / arms[o, c, 1]
             else:
@@ -112,6 +117,8 @@ def measure(v: Floats, row: Any, low: int, high: int, people_in: Floats, verifie
     difference = row.sign * (ours - base)
     if row.kind == DIFFERENCE_UNITS:
         return difference if people > 0.0 else np.nan
+    if row.kind == DIFFERENCE_MEAN:
+        return difference / people if people > 0.0 else np.nan
     return difference / base if base > 0.0 else np.nan
 
 
@@ -151,7 +158,7 @@ def table_amount(v: Floats, clause: Any, points: Any, level: float) -> float:
 
 @inner
 def settle_person(
-    records: NDArray[np.int32],
+    records: Any,
     row: int,
     order: Ints,
     outcome: Ints,

@@ -18,7 +18,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -72,12 +72,15 @@ class Range:
         Value that makes a nuisance harmless (attrition 0, delay 0, …); None where the number is no nuisance.
     chance
         Whether a percentage there is a chance although the number may exceed 1 (a level of yes/no or of events).
+    percent
+        Whether it may be written as a percentage or as a plain number, whichever the outcome calls for.
     """
 
     low: float = -INFINITY
     high: float = INFINITY
     neutral: float | None = None
     chance: bool = False
+    percent: bool = False
 
     def check(self, quantity: Quantity) -> None:
         """Raise QuantityError if the quantity leaves its range by more than one draw in a thousand."""
@@ -144,7 +147,7 @@ def _unit(value: Any, unit: str) -> str:
 
 def _within(quantity: Quantity, legal: Range) -> Quantity:
     """Read `80% to 95%` of a chance so that it stays one."""
-    return quantity.as_chance() if legal.low >= 0 and (legal.high <= 1 or legal.chance) else quantity
+    return quantity.as_chance() if legal.chance or (legal.low >= 0 and legal.high <= 1) else quantity
 
 
 def _plain(value: Any) -> Any:
@@ -171,7 +174,7 @@ class Reads:
         else:
             if value is None or not isinstance(value, (int, float, str)):
                 raise ValueError(f"{_kind_of(value)} is no {self.unit}; allowed: a number or a distribution")
-            unit = _unit(value, self.unit) if self.legal.chance else self.unit
+            unit = _unit(value, self.unit) if self.legal.chance or self.legal.percent else self.unit
             quantity = _within(_parsed(value, unit, info), self.legal)
         self.legal.check(quantity)
         return quantity
@@ -268,7 +271,7 @@ def _parsed(value: str | float, unit: str, info: ValidationInfo) -> Quantity:
 
 # words that may stand in place of a number
 _WORDS = {
-    "against": ("comparison_arm", "baseline"),
+    "against": ("comparison_arm", "baseline", "before"),
     "without_service": ("as with service",),
     "dispersion": ("none",),
     "called": ("at the start",),
@@ -310,14 +313,37 @@ EffectiveShare = Annotated[Quantity, Reads("share", Range(1e-6, 1, neutral=1.0))
 Turnout = Annotated[Quantity, Reads("share", Range(0, 10, neutral=1.0))]
 Correlation = Annotated[Quantity, Reads("share", Range(0, 0.99, neutral=0.0))]
 Bias = Annotated[Quantity, Reads("share", Range(-1, INFINITY, neutral=0.0))]
-Effect = Annotated[Quantity, Reads("share", Range())]
+Effect = Annotated[Quantity, Reads("number", Range(percent=True))]
+"""A share of the level, or units where `effect_as` says so."""
 Level = Annotated[Quantity, Reads("number", Range(0, INFINITY, chance=True))]
+AnyLevel = Annotated[Quantity, Reads("number", Range(chance=True))]
+"""A level that may be negative: of a score."""
+Shock = Annotated[Quantity, Reads("number", Range(neutral=0.0, percent=True))]
+"""A share of the level; units for scores."""
+Relative = Annotated[Quantity, Reads("number", Range(0, INFINITY, neutral=1.0, percent=True))]
+Spread = Annotated[Quantity, Reads("number", Range(0, INFINITY))]
+Between = Annotated[Quantity, Reads("share", Range(0, 10, neutral=0.0))]
+Learning = Annotated[Quantity, Reads("share", Range(-1, 10, neutral=0.0))]
+Persistence = Annotated[Quantity, Reads("share", Range(0, 1, neutral=1.0))]
+ClusterSize = Annotated[Quantity, Reads("number", Range(1, 1e12))]
+PositiveShare = Annotated[Quantity, Reads("share", Range(1e-6, 1))]
 Count = Annotated[Quantity, Reads("number", Range(0, 1e12))]
 Money = Annotated[Quantity, Reads("money", Range(0, 1e18))]
 Lag = Annotated[Quantity, Reads("duration", Range(0, 1200))]
 Delay = Annotated[Quantity, Reads("duration", Range(0, 1200, neutral=0.0))]
 Dispersion = Annotated[Quantity, Reads("number", Range(1e-6, INFINITY))]
 Rate = Annotated[Quantity, Reads("rate", Range(-0.5, 1))]
+Trend = Annotated[
+    Worded,
+    ReadsWorded(
+        unit="number",
+        legal=Range(neutral=0.0, percent=True),
+        forms=(("a year", "a year"), ("per year", "a year")),
+        before=False,
+        default="a year",
+        what="change a year",
+    ),
+]
 InterestRate = Annotated[
     Worded,
     ReadsWorded(
@@ -580,6 +606,8 @@ class Cohort(Model):
     referred: WindowField
     referrals: Turnout = parse(1.0, "share")
     """Share of the planned people who are referred."""
+    attrition: Nuisance = parse(0.0, "share")
+    """Share of them who leave before the service can have its effect; they count, at the level without it."""
     last_claim: Annotated[MonthField | None, BeforeValidator(lambda v: None if v == "none" else v), _OrNone()] = None
     """Outcomes achieved after this month are not counted."""
     if_cut_short: Literal["counts as far as it ran", "does not run"] = "counts as far as it ran"
@@ -604,6 +632,45 @@ class Evidence(Model):
     """Chance that one without the outcome is accepted as having it; for events, mistaken events a person."""
 
 
+class Before(Model):
+    """What was measured of the same people before the service, for before-and-after measures."""
+
+    level: AnyLevel
+    """Mean a person of those who are referred."""
+    normal_level: AnyLevel | None = None
+    """Level to which they would return by themselves; by default there is no such return."""
+    persistence: Persistence = parse(1.0, "share")
+    """Correlation r between before and after: without the service the level moves by (1 - r)(normal - before)."""
+
+
+class Clusters(Model):
+    """People come in clusters (schools, prisons, areas) whose members are alike."""
+
+    size: ClusterSize
+    """People of a cluster."""
+    icc: Nuisance
+    """Intraclass correlation."""
+    explained: Share = parse(0.0, "share")
+    """Share of the variance between clusters that the evaluation explains (R squared)."""
+
+
+class BaselineResets(Model):
+    """The contract's baseline is measured anew at intervals from the start of the deal."""
+
+    every: Annotated[Quantity, Reads("duration", Range(1, 1200))]
+    share: Share = parse(1.0, "share")
+    """Share of the gap to the true level of that date that a re-set makes good."""
+
+
+class Segment(Model):
+    """People of unlike risk. Levels and effects are relative to those that the outcome states, by outcome or chain."""
+
+    share: Share | None = None
+    """Share of the people of every cohort; one segment may leave it out and is the rest."""
+    levels: dict[str, Relative] = {}
+    effects: dict[str, Relative] = {}
+
+
 class Step(Model):
     """A milestone of a chain; `chance` is among those who took the step that it follows."""
 
@@ -625,14 +692,14 @@ class WithoutService(Model):
 
 
 class Outcome(Model):
-    """Something true of a participant: yes/no, a count of events, or a chain of milestones (`steps`)."""
+    """Something true of a participant: yes/no, events, an amount, a score, or a chain of milestones (`steps`)."""
 
-    counts: Literal["yes or no", "events", "milestones"] = "yes or no"
+    counts: Literal["yes or no", "events", "amount", "score", "milestones"] = "yes or no"
     better: Literal["more", "fewer"] = "more"
     unit: str | None = None
     without_service: (
         Annotated[
-            Annotated[Level, Tag("number")]
+            Annotated[AnyLevel, Tag("number")]
             | Annotated[WithoutService, Tag("mapping")]
             | Annotated[Literal["as with service"], Tag("word")],
             _form_of("as with service"),
@@ -644,8 +711,27 @@ class Outcome(Model):
     effect_as: Literal["share", "units"] = "share"
     """share: level with service = without x (1 + effect); units: without + effect."""
     promised_effect: Effect | None = None
-    baseline: Level | None = None
+    of_those: str | None = None
+    """A yes/no outcome or milestone above: only those who had it can have this one, and the level is among them."""
+    any: PositiveShare = parse(1.0, "share")
+    """Amounts: chance of any at all; the level is the mean over everybody."""
+    spread: Spread = parse(0.0, "number")
+    """Standard deviation between people: of a score, or of an amount among those who have any."""
+    before: Before | None = None
+    trend: Trend = Worded("a year", parse(0.0, "number"))
+    """Change a year of the level without the service, from the start of the deal: the baseline does not follow it."""
+    common_shock: Shock = parse(0.0, "number")
+    """Change of the level of everybody, comparison arms included: the baseline does not follow it."""
+    between_cohorts: Between = parse(0.0, "share")
+    """Relative standard deviation of the level from cohort to cohort (of scores: relative to `spread`)."""
+    clusters: Clusters | None = None
+    learning: Learning = parse(0.0, "share")
+    """Growth of the effect from cohort to cohort, in the order of the file; negative where it wears off."""
+    delay: Delay = parse("0 months", "duration")
+    """Time by which everything is known later than planned."""
+    baseline: AnyLevel | None = None
     """The contract's assumed level without the service; the truth may differ."""
+    baseline_resets: BaselineResets | None = None
     dispersion: Annotated[
         Annotated[Dispersion, Tag("number")] | Annotated[Literal["none"], Tag("word")], _form_of("none")
     ] = "none"
@@ -657,37 +743,40 @@ class Outcome(Model):
 
 
 Against = Annotated[
-    Annotated[Level, Tag("number")] | Annotated[Literal["comparison_arm", "baseline"], Tag("word")],
-    _form_of("comparison_arm", "baseline"),
+    Annotated[AnyLevel, Tag("number")] | Annotated[Literal["comparison_arm", "baseline", "before"], Tag("word")],
+    _form_of("comparison_arm", "baseline", "before"),
 ]
 
 
+MEASURES = ("count_of", "share_of", "mean_of", "reduction_in", "increase_in")
+
+
 class Measure(Model):
-    """A number that clauses read. Exactly one of the first four says what it is.
+    """A number that clauses read. Exactly one of the first five says what it is.
 
     The name of an outcome is itself a measure: its count of verified outcomes.
     """
 
     count_of: str | None = None
     share_of: str | None = None
+    mean_of: str | None = None
+    """Events, amount or score a person."""
     reduction_in: str | None = None
     increase_in: str | None = None
     against: Against | None = None
-    """comparison_arm, the outcome's baseline, or a fixed level a person."""
-    as_: Literal["share", "units"] = Field(default="share", alias="as")
+    """comparison_arm, the outcome's baseline, the same people before, or a fixed level a person."""
+    as_: Literal["share", "units", "per person"] = Field(default="share", alias="as")
 
     @property
     def outcome(self) -> str:
         """The outcome that is measured."""
-        return self.count_of or self.share_of or self.reduction_in or self.increase_in or ""
+        return next((name for kind in MEASURES if (name := getattr(self, kind)) is not None), "")
 
     @property
     def kind(self) -> str:
-        """Count | share | reduction | increase."""
-        for kind in ("count_of", "share_of", "reduction_in", "increase_in"):
-            if getattr(self, kind) is not None:
-                return kind.split("_", maxsplit=1)[0]
-        return ""
+        """Count | share | mean | reduction | increase."""
+        kinds = (kind.split("_", maxsplit=1)[0] for kind in MEASURES if getattr(self, kind) is not None)
+        return next(kinds, "")
 
 
 class Table(Model):
@@ -935,6 +1024,8 @@ class Deal(Model):
     cohorts: dict[str, Cohort]
     frailty_correlation: Correlation = parse(0.0, "share")
     """Correlation between one person's yes/no outcomes and milestones, on the logistic latent scale."""
+    segments: dict[str, Segment] = {}
+    """People of unlike risk in every cohort; none means that all are alike."""
     outcomes: dict[str, Outcome]
     measures: dict[str, Measure] = {}
     payers: dict[str, Share] = {}
@@ -1105,16 +1196,15 @@ def _comparison_clauses(deal: Deal, short: ControlComparison, measures: dict[str
 def _without_nuisances(deal: Deal) -> Deal:
     found = [leaf for leaf in leaves(deal) if leaf.legal.neutral is not None]
     for leaf in found:
-        neutral = Quantity("fixed", (leaf.legal.neutral,), leaf.quantity.unit)
-        deal = _replaced(deal, leaf.path, neutral)
+        deal = _replaced(deal, leaf.path, Quantity("fixed", (leaf.legal.neutral,), leaf.quantity.unit))
     cohorts = {name: each.model_copy(update={"last_claim": None}) for name, each in deal.cohorts.items()}
     return deal.model_copy(update={"cohorts": cohorts})
 
 
 def _replaced(part: Any, path: tuple[str | int, ...], value: Any) -> Any:
-    """Return a copy of a model (or a mapping in it) with the value at a path replaced."""
+    """Return a copy of a model (or a mapping in it) with the number at a path replaced."""
     if not path:
-        return value
+        return replace(part, quantity=value) if isinstance(part, Worded) else value
     name = path[0]
     if isinstance(part, dict):
         return {**part, name: _replaced(part[name], path[1:], value)}
@@ -1172,6 +1262,8 @@ def leaves(model: Model, path: tuple[str | int, ...] = ()) -> Iterator[Leaf]:
     """Yield every number of a model in the order of the file."""
     for name, field in type(model).model_fields.items():
         legal = _find_range([field.annotation, *field.metadata])
+        if isinstance(model, Outcome) and model.counts != "score" and name in {"without_service", "baseline"}:
+            legal = replace(legal, low=0.0)
         yield from _leaves_of(getattr(model, name), (*path, field.alias or name), legal)
 
 
@@ -1214,7 +1306,7 @@ def quantity_of(deal: Deal, quantity: Quantity, legal: Range | None = None) -> Q
     if name not in deal.quantities:
         raise QuantityError(f"{name!r} is neither a number, a distribution nor a named quantity")
     text = deal.quantities[name]
-    either = legal is None or legal.chance or legal == Range()
+    either = legal is None or legal.chance or legal.percent or legal == Range()
     found = parse(text, _unit(text, quantity.unit) if either else quantity.unit)
     if found.kind == "named":
         raise QuantityError(f"quantity {name!r} must be a number or a distribution, not another name")

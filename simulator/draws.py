@@ -20,11 +20,11 @@ from simulator.outcomes import (
     WITHOUT,
     OutcomeKeys,
     Outcomes,
+    Segments,
     date_outcomes,
     draw_people,
     draw_totals,
     fill_arms,
-    fill_chances,
     new_chances,
     policy_stop,
     refer_people,
@@ -49,6 +49,7 @@ def simulate_outcomes(
     start: int,
     values: Floats,
     table: Any,
+    segments: Segments,
     cohorts: Any,
     blocks: Any,
     keys: OutcomeKeys,
@@ -57,6 +58,7 @@ def simulate_outcomes(
     hazard_at: int,
     by_people: bool,
     caps: CapTable,
+    record: Any,
     out: Outcomes,
     stops: Ints,
     totals: Floats,
@@ -66,6 +68,8 @@ def simulate_outcomes(
 
     Parameters
     ----------
+    record
+        Any array of the type that holds what was verified of a person: whole numbers, or amounts.
     out
         Arrays as for one draw, with a leading axis of draws.
     stops
@@ -76,30 +80,29 @@ def simulate_outcomes(
         [draws, R, B] money after the cap per person.
     """
     size = table.size
-    chances = new_chances(size)
+    chances = new_chances(size, segments.share_at.size)
     most = 1
     if by_people:
         for d in range(values.shape[0]):
             refer_people(values[d], cohorts, blocks, out.people[d])
             most = max(most, out.people[d].sum())
-    records = np.zeros((most, size), np.int32)
+    records = np.zeros((most, size), record.dtype)
     for d in range(values.shape[0]):
         v = values[d]
         draw = start + d
         one = outcomes_of(out, d)
         refer_people(v, cohorts, blocks, one.people)
         date_outcomes(v, table, blocks, calendar.step, chances.months, one.when)
-        nodes = fill_chances(v, table, frailty_at, chances)
-        fill_arms(v, table, cohorts, keys, draw, one)
+        fill_arms(v, table, segments, cohorts, keys, draw, one)
         stop = policy_stop(v, hazard_at, keys, draw, calendar.first, calendar.last, calendar.periods, calendar.a_year)
         stops[d] = stop
         if by_people:
-            draw_people(v, table, cohorts, blocks, keys, draw, chances, nodes, one, records)
+            draw_people(v, table, segments, cohorts, blocks, keys, draw, frailty_at, chances, one, records)
             if caps.limit_at.size > 0:
                 capped[d] = 0.0
                 settle_people(v, caps, one, records, capped[d])
         else:
-            draw_totals(v, table, cohorts, blocks, keys, draw, chances, nodes, one)
+            draw_totals(v, table, segments, cohorts, blocks, keys, draw, frailty_at, chances, one)
         for o in range(size):
             for i in range(4):
                 totals[d, o, i] = 0.0
@@ -118,7 +121,7 @@ def outcomes_of(out: Outcomes, d: int) -> Outcomes:
 
 
 @kernel
-def settle_people(v: Floats, caps: CapTable, one: Outcomes, records: NDArray[np.int32], capped: Floats) -> None:
+def settle_people(v: Floats, caps: CapTable, one: Outcomes, records: Any, capped: Floats) -> None:
     """Settle every person of a draw under each cap per person; add the money to `capped` [R, B].
 
     Delays are the same for everybody in a draw, so that the order of a person's outcomes is, too.

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from simulator import ledger as book_of
 from simulator import parameters, reference
 from simulator.deal import Deal
-from simulator.outcomes import TRUE, VERIFIED, WITHOUT, Outcomes, draw_people, fill_chances, new_chances
+from simulator.outcomes import BASELINE, BEFORE, TRUE, VERIFIED, WITHOUT, Outcomes, draw_people, new_chances
 from simulator.plan import Plan, compile_plan
-from simulator.run import DefectError, Simulation, header
+from simulator.run import DefectError, Simulation, header, record_type
 from simulator.yamlfile import join_path
 
 Path = tuple[str | int, ...]
@@ -108,6 +108,7 @@ def happened_in(
                 verified=named(VERIFIED),
                 true=named(TRUE),
                 without=named(WITHOUT),
+                before=named(BEFORE),
                 persons=None if persons is None else persons[b],
             )
         )
@@ -117,7 +118,13 @@ def happened_in(
         for c, cohort in enumerate(plan.cohort_names)
         if plan.outcomes[o]["arm_people_at"] >= 0
     }
-    return reference.Happened(blocks=blocks, arms=arms, stop=stop)
+    baselines = {
+        (name, cohort): float(one.arms[o, c, BASELINE])
+        for o, name in enumerate(plan.outcome_names)
+        for c, cohort in enumerate(plan.cohort_names)
+        if plan.outcomes[o]["baseline_at"] >= 0
+    }
+    return reference.Happened(blocks=blocks, arms=arms, baselines=baselines, stop=stop)
 
 
 def _records(
@@ -125,11 +132,22 @@ def _records(
 ) -> list[list[list[tuple[str, int, float]]]]:
     """Person by person: which outcomes were verified, and when."""
     plan = shared.plan
-    chances = new_chances(len(plan.outcome_names))
-    nodes = fill_chances(v, plan.outcomes, plan.frailty_at, chances)
-    records = np.zeros((max(1, int(one.people.sum())), len(plan.outcome_names)), np.int32)
+    chances = new_chances(len(plan.outcome_names), plan.segments.share_at.size)
+    records = np.zeros((max(1, int(one.people.sum())), len(plan.outcome_names)), record_type(plan).dtype)
     again = Outcomes(one.people, one.when, np.zeros_like(one.counts), one.arms)
-    draw_people(v, plan.outcomes, plan.cohorts, plan.blocks, shared.keys, draw, chances, nodes, again, records)
+    draw_people(
+        v,
+        plan.outcomes,
+        plan.segments,
+        plan.cohorts,
+        plan.blocks,
+        shared.keys,
+        draw,
+        plan.frailty_at,
+        chances,
+        again,
+        records,
+    )
     persons: list[list[list[tuple[str, int, float]]]] = []
     row = 0
     for b in range(plan.blocks.size):
@@ -203,6 +221,10 @@ def _outcome_rows(plan: Plan, one: Outcomes) -> dict[str, Any]:
                 "true": float(counts[:, TRUE].sum()),
                 "without_service": float(counts[:, WITHOUT].sum()),
             }
+            if plan.outcomes[o]["before_at"] >= 0:
+                row |= {"before": float(counts[:, BEFORE].sum())}
+            if plan.outcomes[o]["baseline_at"] >= 0:
+                row |= {"baseline": float(one.arms[o, c, BASELINE])}
             if plan.outcomes[o]["arm_people_at"] >= 0:
                 row |= {"comparison": float(one.arms[o, c, 0]), "comparison_people": float(one.arms[o, c, 1])}
             by_cohort[cohort] = row

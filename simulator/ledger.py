@@ -38,7 +38,7 @@ from simulator.clauses import (
     table_amount,
 )
 from simulator.compiled import inner, kernel
-from simulator.outcomes import ADDITIONAL, VERIFIED, Outcomes
+from simulator.outcomes import ADDITIONAL, BEFORE, VERIFIED, Outcomes
 from simulator.waterfall import (
     END,
     OTHERS,
@@ -184,7 +184,8 @@ def _tally(
         c = blocks[b].cohort
         people_in[c] += people[b]
         for o in range(counts.shape[0]):
-            verified[o, c] += counts[o, b, VERIFIED]
+            verified[o, c, 0] += counts[o, b, VERIFIED]
+            verified[o, c, 1] += counts[o, b, BEFORE]
             additional[o, c] += counts[o, b, ADDITIONAL]
 
 

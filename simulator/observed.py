@@ -47,7 +47,7 @@ COLUMNS = (
     "size",
     "variance",
 )
-INTERVENTION, COMPARISON = "intervention", "comparison"
+INTERVENTION, COMPARISON, BEFORE = "intervention", "comparison", "before"
 MAX_BYTES = 50_000_000
 _KEYS = ("results", "drawdowns", "costs", "ended")
 _NUMBER = re.compile(r"([-+]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)\s*(%?)")
@@ -81,7 +81,7 @@ class Row:
     outcome, measure
         Name of what was counted, or of a published measure; neither where the row only states a size.
     arm
-        intervention or comparison.
+        intervention, comparison, or before (the same people before the service).
     value
         Number of verified outcomes, total of events, or the published value of the measure.
     participant
@@ -435,10 +435,10 @@ def _cell_arm(raw: Any, place: Place, found: list[Problem]) -> str | None:
     if _blank(raw):
         return INTERVENTION
     arm = str(raw).strip().casefold()
-    if arm in {INTERVENTION, COMPARISON}:
+    if arm in {INTERVENTION, COMPARISON, BEFORE}:
         return arm
-    near = nearest(arm, (INTERVENTION, COMPARISON))
-    hint = f"did you mean {near!r}?" if near else f"allowed: {INTERVENTION}, {COMPARISON}"
+    near = nearest(arm, (INTERVENTION, COMPARISON, BEFORE))
+    hint = f"did you mean {near!r}?" if near else f"allowed: {INTERVENTION}, {COMPARISON}, {BEFORE}"
     found.append(place.problem("arm", f"{raw!r} is no arm; {hint}"))
     return None
 
@@ -476,7 +476,7 @@ def _check_names(
             found.append(place.problem("outcome", _unknown(outcome, outcomes, "outcome")))
     if measure is not None and measure not in measures:
         found.append(place.problem("measure", _unknown(measure, measures, "measure")))
-    if measure is not None and arm == COMPARISON:
+    if measure is not None and arm in {COMPARISON, BEFORE}:
         found.append(place.problem("arm", "a measure belongs to no arm; allowed: leave it blank"))
 
 
@@ -581,10 +581,11 @@ def _cell_value(raw: Any, row: Row, deal: Deal, found: list[Problem]) -> float |
         return None
     if row.measure is not None:
         return _measured(raw, row, deal, found)
-    value = _cell_number(raw, "value", place, found)
+    counts = outcome_of(deal, row.outcome)[0].counts if row.outcome in outcome_names(deal) else ""
+    value = _cell_number(raw, "value", place, found, signed=counts == "score")
     if value is None or row.outcome is None:
         return None
-    whole = is_yes_or_no(deal, row.outcome) or row.participant is not None
+    whole = is_yes_or_no(deal, row.outcome) or (row.participant is not None and counts not in {"amount", "score"})
     if row.arm == INTERVENTION and whole and value != math.floor(value):
         found.append(place.problem("value", f"{raw!s} is no count; allowed: a whole number"))
         return None
@@ -598,10 +599,11 @@ def _measured(raw: Any, row: Row, deal: Deal, found: list[Problem]) -> float | N
     measure = measure_of(deal, row.measure or "")
     compares = measure.kind in {"reduction", "increase"}
     is_share = measure.kind == "share" or (compares and measure.as_ == "share")
-    value = _cell_number(raw, "value", row.place, found, signed=compares or is_share)
+    value = _cell_number(raw, "value", row.place, found, signed=True)
     if value is None:
         return None
-    if value < 0 and not compares:
+    signed = measure.kind in {"count", "mean"} and outcome_of(deal, measure.outcome)[0].counts == "score"
+    if value < 0 and not (compares or signed):
         found.append(row.place.problem("value", f"{raw!s} is negative; allowed: 0 or more"))
         return None
     if value > 1 and is_share and measure.kind != "increase":
@@ -738,7 +740,7 @@ def _both_ways(rows: tuple[Row, ...], deal: Deal) -> Iterator[Problem]:
     totals: dict[tuple[str | None, str], Row] = {}
     persons: dict[tuple[str | None, str], Row] = {}
     for row in rows:
-        if row.outcome is None or row.arm == COMPARISON or row.value is None:
+        if row.outcome is None or row.arm != INTERVENTION or row.value is None:
             continue
         key = (row.cohort, row.outcome)
         raw.setdefault(key, row)
@@ -771,7 +773,7 @@ def _ended(observed: Observed, deal: Deal) -> Iterator[Problem]:
     if not 1 <= stop <= deal.time.periods:
         yield observed.ended_place.problem("ended", "is outside the deal; allowed: a day within the horizon")
     for row in observed.rows:
-        if row.cohort is None or row.arm == COMPARISON or not (row.value or row.size):
+        if row.cohort is None or row.arm != INTERVENTION or not (row.value or row.size):
             continue
         if deal.time.period(deal.cohorts[row.cohort].referred.first) > stop:
             yield row.place.problem(

@@ -1,11 +1,17 @@
 """From parameters to outcomes: what happens to the people of one draw, and what the evaluator sees of it.
 
 All randomness ends here. Two engines give the same distribution: totals by exact monotone inversion from one addressed
-uniform each, at a cost that does not grow with the number of people; or person by person, where a rule of the deal
-couples one person's outcomes. Arrays and named tuples in, arrays out: no names, no deals.
+uniform each (two for amounts), at a cost that does not grow with the number of people; or person by person, where a
+rule of the deal couples one person's outcomes. Arrays and named tuples in, arrays out: no names, no deals.
 
 Axes: ``o`` outcome, ``b`` block (people of one cohort referred in one period, or the whole cohort), ``c`` cohort,
-``k`` node of a person's frailty. ``v`` is the draw's value row: every number of the deal is one of its columns.
+``s`` segment of unlike risk, ``k`` class of people: a segment and a node of a person's frailty, ``k = s nodes + node``.
+``v`` is the draw's value row: every number of the deal is one of its columns.
+
+A level is a mean a person (a chance, events, an amount, a score). What moves it, in this order: the segment, regression
+to the mean, secular trend and common shock give the level without the service at a date; the effect, which drifts from
+cohort to cohort and is diluted by those who leave, gives that with the service; and both are spread from cohort to
+cohort by one uniform each. A comparison arm follows trend and shock, and has its own spread.
 """
 
 from __future__ import annotations
@@ -19,8 +25,11 @@ from numpy.typing import NDArray
 from simulator.chance import (
     GAUSS_HERMITE_NODES,
     GAUSS_HERMITE_WEIGHTS,
+    beta_quantile,
     binomial_quantile,
+    gamma_quantile,
     negative_binomial_quantile,
+    normal_quantile,
     philox,
     poisson_quantile,
     uniform,
@@ -31,10 +40,12 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Keys = NDArray[np.uint64]
 
-YES_OR_NO, EVENTS, MILESTONE = 0, 1, 2
+YES_OR_NO, EVENTS, MILESTONE, AMOUNT, SCORE = range(5)
 NODES = len(GAUSS_HERMITE_NODES)
 _SLOTS = 1024  # Philox blocks reserved for a person's chain, so that adding a milestone moves no other person's luck
+_STRIDE = 16  # uniforms reserved for the nodes of one segment of one block
 _WORD = 2.0**-32
+_MOST_ICC = 0.999
 
 
 OUTCOME = np.dtype(
@@ -43,16 +54,32 @@ OUTCOME = np.dtype(
         ("better", np.float64),  # +1 more is better, -1 fewer
         ("chain", np.int64),  # people of one chain share random words
         ("slot", np.int64),  # place within the chain
-        ("parent", np.int64),  # outcome that a milestone follows, -1 referral
+        ("parent", np.int64),  # outcome that a milestone follows, or whose people alone can have this one; -1 all
         ("instead", np.int64),  # outcome that excludes this one, -1 none
         ("level_at", np.int64),  # level without the service, or the chance of a milestone
         ("first_at", np.int64),  # first milestones: chance without the service, -1 as with it
         ("effect_at", np.int64),
         ("effect_is_units", np.int64),
         ("dispersion_at", np.int64),
+        ("any_at", np.int64),  # amounts: chance of any
+        ("spread_at", np.int64),  # amounts among those with any, scores: standard deviation between people
+        ("before_at", np.int64),  # level before the service, -1 not measured
+        ("normal_at", np.int64),  # level to which people return by themselves
+        ("persistence_at", np.int64),  # correlation between before and after
+        ("trend_at", np.int64),
+        ("shock_at", np.int64),
+        ("between_at", np.int64),  # relative standard deviation between cohorts
+        ("cluster_size_at", np.int64),
+        ("icc_at", np.int64),
+        ("explained_at", np.int64),
+        ("learning_at", np.int64),
         ("after_at", np.int64),  # months after referral, or after the milestone before
+        ("delay_at", np.int64),
         ("missing_at", np.int64),
         ("mistaken_at", np.int64),
+        ("baseline_at", np.int64),
+        ("resets_every_at", np.int64),
+        ("resets_share_at", np.int64),
         ("arm_people_at", np.int64),
         ("arm_is_ratio", np.int64),
         ("arm_share_at", np.int64),
@@ -65,7 +92,10 @@ COHORT = np.dtype(
     [
         ("people_at", np.int64),
         ("referrals_at", np.int64),
+        ("attrition_at", np.int64),
         ("claim", np.int64),  # last period in which an outcome counts
+        ("years", np.float64),  # from the start of the deal to the middle of its referrals
+        ("begins", np.float64),  # and to the first of them
         ("first_block", np.int64),
         ("end_block", np.int64),
     ]
@@ -78,24 +108,38 @@ BLOCK = np.dtype(
         ("reach", np.int64),  # period that service must reach for the block to count
         ("part", np.int64),  # position within its cohort
         ("parts", np.int64),  # number of blocks of its cohort
+        ("years", np.float64),  # from the start of the deal to the middle of its referrals
     ]
 )
 """People of one cohort referred in one period, or the whole cohort."""
+
+
+class Segments(NamedTuple):
+    """People of unlike risk; one segment of everybody where the deal names none. Columns of the value row, -1 for 1."""
+
+    share_at: Ints  # [S] -1 what the others leave
+    level_at: Ints  # [S, O] relative level without the service
+    effect_at: Ints  # [S, O] relative effect
 
 
 class OutcomeKeys(NamedTuple):
     """Keys of the addressed uniforms."""
 
     luck: Keys  # [O, C]
+    size: Keys  # [O, C] size of amounts
+    before: Keys  # [O, C] levels before the service
+    between: Keys  # [O, C] spread between cohorts
     evidence: Keys  # [O, C]
     arm: Keys  # [O, C]
     chain: Keys  # [chains, C] person by person
-    person: Keys  # [C] frailty
+    person: Keys  # [C] class of a person
     policy: Keys  # [1]
 
 
-TRUE, WITHOUT, VERIFIED, ADDITIONAL = range(4)
-COUNTS = 4
+TRUE, WITHOUT, VERIFIED, ADDITIONAL, BEFORE = range(5)
+COUNTS = 5
+ARM_TOTAL, ARM_PEOPLE, BASELINE = range(3)
+ARMS = 3
 
 
 class Outcomes(NamedTuple):
@@ -103,18 +147,19 @@ class Outcomes(NamedTuple):
 
     people: Ints  # [B] people referred
     when: Ints  # [O, B] period in which an outcome of the block is known
-    counts: Floats  # [O, B, COUNTS] true with the service; the same people without it; verified and in time; and
-    # how many of the additional ones (positive when good) are in time and expected to be verified
-    arms: Floats  # [O, C, 2] outcomes in the comparison arm, and its effective size
+    counts: Floats  # [O, B, COUNTS] totals: true with the service; the same people without it; verified and in time;
+    # how much of the additional (positive when good) is in time and expected to be verified; and before the service
+    arms: Floats  # [O, C, ARMS] total in the comparison arm, its effective size, and the contract's baseline in force
 
 
 class Chances(NamedTuple):
-    """Scratch of one draw: chances of yes/no outcomes and milestones by node of frailty, and counts by node."""
+    """Scratch of one draw: levels by segment, chances of yes/no outcomes and milestones by class, counts by class."""
 
     weight: Floats  # [K]
+    level: Floats  # [O, S, 2] mean a person without and with the service, of the block at hand
     served: Floats  # [O, K] given the step before (and not the one excluded)
     unserved: Floats  # [O, K]
-    survival: Floats  # [O, K] chance of having come so far, with the service
+    survival: Floats  # [O, K, 2] chance of having come so far, without and with the service
     eligible: Floats  # [K]
     with_k: Floats  # [O, K] people with the outcome, with the service
     without_k: Floats  # [O, K] and without it
@@ -125,18 +170,19 @@ class Chances(NamedTuple):
 
 
 @kernel
-def new_chances(outcomes: int) -> Chances:
+def new_chances(outcomes: int, segments: int) -> Chances:
     """Allocate the scratch of one draw."""
-    shape = (outcomes, NODES)
+    classes = segments * NODES
     return Chances(
-        np.zeros(NODES),
-        np.zeros(shape),
-        np.zeros(shape),
-        np.zeros(shape),
-        np.zeros(NODES),
-        np.zeros(shape),
-        np.zeros(shape),
-        np.zeros(NODES, np.int64),
+        np.zeros(classes),
+        np.zeros((outcomes, segments, 2)),
+        np.zeros((outcomes, classes)),
+        np.zeros((outcomes, classes)),
+        np.zeros((outcomes, classes, 2)),
+        np.zeros(classes),
+        np.zeros((outcomes, classes)),
+        np.zeros((outcomes, classes)),
+        np.zeros(classes, np.int64),
         np.zeros(outcomes),
         np.zeros(outcomes, np.bool_),
         np.zeros(outcomes, np.bool_),
@@ -165,11 +211,19 @@ def lag_periods(months: float, months_a_step: float) -> int:
 
 @inner
 def date_outcomes(v: Floats, table: Any, blocks: Any, step: float, months: Floats, when: Ints) -> None:
-    """Fill `when` [O, B]: the period in which an outcome of the last referred of a block is known."""
+    """Fill `when` [O, B]: the period in which an outcome of the last referred of a block is known.
+
+    A milestone is counted from the one before; an outcome of those who had another is not known before that one.
+    """
     for o in range(table.size):
-        months[o] = v[table[o].after_at]
-        if table[o].parent >= 0:
-            months[o] += months[table[o].parent]
+        row = table[o]
+        months[o] = v[row.after_at]
+        if row.kind == MILESTONE and row.parent >= 0:
+            months[o] += months[row.parent]
+        else:
+            months[o] += v[row.delay_at]
+            if row.parent >= 0:
+                months[o] = max(months[o], months[row.parent])
         lag = lag_periods(months[o], step)
         for b in range(blocks.size):
             when[o, b] = blocks[b].last + lag
@@ -181,31 +235,179 @@ def _clip(p: float) -> float:
 
 
 @inner
-def _served_level(v: Floats, row: Any) -> float:
-    level = v[row.level_at]
-    effect = v[row.effect_at]
-    return max(0.0, level + effect if row.effect_is_units else level * (1.0 + effect))
+def _grown(rate: float, times: float) -> float:
+    return 1.0 if rate == 0.0 else (1.0 + rate) ** times
 
 
 @inner
-def _node_chances(chance: float, sigma: float, eligible: Floats, out: Floats) -> None:
+def _moved(v: Floats, row: Any, level: float, years: float, relative: float) -> float:
+    """Level of a segment at a date: scores move by units, everything else by shares of the level."""
+    trend, shock = v[row.trend_at], v[row.shock_at]
+    if row.kind == SCORE:
+        return level * relative + trend * years + shock
+    return max(0.0, level * relative * _grown(trend, years) * (1.0 + shock))
+
+
+@inner
+def _level_without(v: Floats, row: Any, years: float, relative: float) -> float:
+    """Level without the service of a segment at a date, before any spread between cohorts.
+
+    People whose level before was unlike what is normal for them return towards it: with a correlation r between before
+    and after, by (1 - r)(normal - before) (Galton; Campbell and Kenny, A Primer on Regression Artifacts, 1999).
+    """
+    level = v[row.level_at]
+    if row.kind == MILESTONE:
+        if row.parent >= 0:
+            return level
+        if row.first_at >= 0:
+            level = v[row.first_at]
+    elif row.before_at >= 0 and row.normal_at >= 0:
+        level += (1.0 - v[row.persistence_at]) * (v[row.normal_at] - v[row.before_at])
+    return _moved(v, row, level, years, relative)
+
+
+@inner
+def _level_with(v: Floats, row: Any, without: float, years: float, relative: float, part: float) -> float:
+    """Level with the service; `part` is how much of the effect there is for this cohort and segment."""
+    if row.kind == MILESTONE:
+        if row.parent >= 0:
+            return v[row.level_at]
+        served = _moved(v, row, v[row.level_at], years, relative)
+        return served if part == 1.0 or row.first_at < 0 else max(0.0, without + part * (served - without))
+    effect = v[row.effect_at]
+    if part != 1.0:
+        effect *= part
+    served = without + effect if row.effect_is_units else without * (1.0 + effect)
+    return served if row.kind == SCORE else max(0.0, served)
+
+
+@inner
+def _design_effect(v: Floats, row: Any, people: float) -> float:
+    """What clusters add to the variance of a mean of so many people, as a share of it: (m - 1) icc (1 - R2).
+
+    Kish's design effect less 1 (Donner and Klar, Design and Analysis of Cluster Randomization Trials, 2000, chapter 1).
+    """
+    icc = v[row.icc_at] if row.icc_at >= 0 else 0.0
+    if icc <= 0.0:
+        return 0.0
+    return max(0.0, min(v[row.cluster_size_at], people) - 1.0) * icc * (1.0 - v[row.explained_at])
+
+
+@inner
+def _spread(v: Floats, row: Any, level: float, people: float, u: float) -> float:
+    """Level of a cohort of so many people, given its quantile among cohorts; its mean is the level given.
+
+    Chances spread as a beta law, so that totals are beta-binomial; events and amounts by a gamma factor; scores by a
+    normal shift. The variance of the total is what unlike cohorts and clusters make of it, exactly.
+    """
+    between = v[row.between_at]
+    extra = _design_effect(v, row, people)
+    if between <= 0.0 and extra <= 0.0:
+        return level
+    if row.kind == SCORE:
+        return level + v[row.spread_at] * math.sqrt(between * between + extra / max(people, 1.0)) * normal_quantile(u)
+    if level <= 0.0:
+        return level
+    if row.kind in (YES_OR_NO, MILESTONE):
+        if level >= 1.0:
+            return level
+        icc = between * between * level / (1.0 - level) + extra / max(people - 1.0, 1.0)
+        return beta_quantile(u, level, min(icc, _MOST_ICC))
+    # the variance of one person, and what a common factor of variance 1 adds to that of the total
+    if row.kind == EVENTS:
+        inverse = 0.0 if row.dispersion_at < 0 else 1.0 / v[row.dispersion_at]
+        one = level + level * level * inverse
+        factor = people * level * level * (people + inverse)
+    else:
+        one = level * level * _relative_variance(v, row)
+        factor = people * (one + people * level * level)
+    variance = between * between + people * one * extra / factor
+    return level * variance * gamma_quantile(u, 1.0 / variance)
+
+
+@inner
+def _relative_variance(v: Floats, row: Any) -> float:
+    """Variance of one person's amount over the square of its mean: ((1 + cv2) / any) - 1."""
+    share = v[row.any_at]
+    mean = v[row.level_at] / share
+    cv = v[row.spread_at] / mean if mean > 0.0 else 0.0
+    return (1.0 + cv * cv) / share - 1.0
+
+
+@inner
+def _varies(v: Floats, row: Any) -> bool:
+    return bool(v[row.between_at] > 0.0 or (row.icc_at >= 0 and v[row.icc_at] > 0.0))
+
+
+@inner
+def segment_share(v: Floats, share_at: Ints, s: int) -> float:
+    """Share of the people who are of a segment; one segment is what the others leave."""
+    if share_at[s] >= 0:
+        return _clip(v[share_at[s]])
+    rest = 1.0
+    for other in range(share_at.size):
+        if share_at[other] >= 0:
+            rest -= _clip(v[share_at[other]])
+    return max(0.0, rest)
+
+
+@inner
+def fill_levels(
+    v: Floats,
+    table: Any,
+    segments: Segments,
+    cohorts: Any,
+    c: int,
+    years: float,
+    people: float,
+    keys: OutcomeKeys,
+    draw: int,
+    level: Floats,
+) -> bool:
+    """Fill the levels [O, S, 2] of people of a cohort referred at a date; tell whether any is new."""
+    changed = False
+    level_at, effect_at, between = segments.level_at, segments.effect_at, keys.between
+    stay = 1.0 - v[cohorts[c].attrition_at]
+    for o in range(table.size):
+        row = table[o]
+        spread = _varies(v, row) and not (row.kind == MILESTONE and row.parent >= 0)
+        u = uniform(between[o, c], draw, 0) if spread else 0.5
+        for s in range(level_at.shape[0]):
+            relative = v[level_at[s, o]] if level_at[s, o] >= 0 else 1.0
+            part = stay * _grown(v[row.learning_at], float(c))
+            if effect_at[s, o] >= 0:
+                part *= v[effect_at[s, o]]
+            without = _level_without(v, row, years, relative)
+            served = _level_with(v, row, without, years, relative, part)
+            if spread:
+                without, served = _spread(v, row, without, people, u), _spread(v, row, served, people, u)
+            changed = changed or level[o, s, 0] != without or level[o, s, 1] != served
+            level[o, s, 0] = without
+            level[o, s, 1] = served
+    return changed
+
+
+@inner
+def _node_chances(chance: float, sigma: float, eligible: Floats, low: int, high: int, out: Floats) -> None:
     """Spread a chance over the nodes of frailty so that its mean over the eligible stays what the file says.
 
-    logit p_k = a + sigma z_k, with a such that sum_k e_k p_k = chance sum_k e_k (Newton inside a bracket).
+    logit p_k = a + sigma z_k, with a such that sum_k e_k p_k = chance sum_k e_k (Newton inside a bracket), over the
+    classes low..high-1 of one segment.
     """
     total = 0.0
-    for k in range(NODES):
+    for k in range(low, high):
         total += eligible[k]
     if chance <= 0.0 or chance >= 1.0 or sigma == 0.0 or total <= 0.0:
-        out[:] = chance
+        for k in range(low, high):
+            out[k] = chance
         return
-    low, high = -60.0, 60.0
+    below, above = -60.0, 60.0
     a = math.log(chance / (1.0 - chance)) * math.sqrt(1.0 + 0.346 * sigma * sigma)
     for _ in range(100):
         value = 0.0
         slope = 0.0
-        for k in range(NODES):
-            p = 1.0 / (1.0 + math.exp(-(a + sigma * GAUSS_HERMITE_NODES[k])))
+        for k in range(low, high):
+            p = 1.0 / (1.0 + math.exp(-(a + sigma * GAUSS_HERMITE_NODES[k - low])))
             value += eligible[k] * p
             slope += eligible[k] * p * (1.0 - p)
             out[k] = p
@@ -213,93 +415,163 @@ def _node_chances(chance: float, sigma: float, eligible: Floats, out: Floats) ->
         if abs(gap) < 1e-14:
             return
         if gap > 0.0:
-            high = a
+            above = a
         else:
-            low = a
-        moved = a - gap * total / slope if slope > 0.0 else 0.5 * (low + high)
-        moved = moved if low < moved < high else 0.5 * (low + high)
+            below = a
+        moved = a - gap * total / slope if slope > 0.0 else 0.5 * (below + above)
+        moved = moved if below < moved < above else 0.5 * (below + above)
         if moved == a:
             return
         a = moved
 
 
 @inner
-def fill_chances(v: Floats, table: Any, frailty_at: int, chances: Chances) -> int:
-    """Fill the chances by node; return the number of nodes (1 without frailty).
-
-    The latent correlation rho of a logistic random intercept gives sigma^2 = rho / (1 - rho) pi^2 / 3 (Snijders and
-    Bosker, Multilevel Analysis, 2nd ed., section 17.3). Without the service only the chance of first steps differs.
-    """
-    eligible, weight, survival = chances.eligible, chances.weight, chances.survival
-    served, unserved = chances.served, chances.unserved
-    rho = v[frailty_at]
-    sigma = math.sqrt(rho / (1.0 - rho)) * math.pi / math.sqrt(3.0)
-    nodes = NODES if rho > 0.0 else 1
-    for k in range(NODES):
-        weight[k] = GAUSS_HERMITE_WEIGHTS[k] if nodes > 1 else (1.0 if k == 0 else 0.0)
-    for o in range(table.size):
-        row = table[o]
-        if row.kind == EVENTS:
-            continue
-        for k in range(NODES):
-            eligible[k] = weight[k] if row.parent < 0 else survival[row.parent, k]
-            if row.instead >= 0:
-                eligible[k] *= 1.0 - served[row.instead, k]
-        if row.kind == YES_OR_NO:
-            _node_chances(_clip(v[row.level_at]), sigma, eligible, unserved[o])
-            _node_chances(_clip(_served_level(v, row)), sigma, eligible, served[o])
-            continue
-        _node_chances(v[row.level_at], sigma, eligible, served[o])
-        for k in range(NODES):
-            survival[o, k] = eligible[k] * served[o, k]
-            unserved[o, k] = served[o, k]
-        if row.first_at >= 0:
-            for k in range(NODES):
-                eligible[k] = weight[k] if row.instead < 0 else weight[k] * (1.0 - unserved[row.instead, k])
-            _node_chances(v[row.first_at], sigma, eligible, unserved[o])
+def fill_weights(v: Floats, segments: Segments, frailty_at: int, chances: Chances) -> int:
+    """Fill the weights of the classes; return the number of nodes of a segment (1 without frailty)."""
+    nodes = NODES if v[frailty_at] > 0.0 else 1
+    share_at, weight = segments.share_at, chances.weight
+    weight[:] = 0.0
+    for s in range(share_at.size):
+        share = segment_share(v, share_at, s)
+        for node in range(nodes):
+            weight[s * nodes + node] = share * (GAUSS_HERMITE_WEIGHTS[node] if nodes > 1 else 1.0)
     return nodes
 
 
 @inner
-def fill_arms(v: Floats, table: Any, cohorts: Any, keys: OutcomeKeys, draw: int, out: Outcomes) -> None:
-    """Fill the comparison arms: effective size, and outcomes among them at the biased counterfactual level."""
+def fill_chances(v: Floats, table: Any, frailty_at: int, chances: Chances, nodes: int) -> None:
+    """Fill the chances by class from the levels.
+
+    The latent correlation rho of a logistic random intercept gives sigma^2 = rho / (1 - rho) pi^2 / 3 (Snijders and
+    Bosker, Multilevel Analysis, 2nd ed., section 17.3). Without the service only the chance of first steps differs.
+    """
+    eligible, weight, survival, level = chances.eligible, chances.weight, chances.survival, chances.level
+    served, unserved = chances.served, chances.unserved
+    rho = v[frailty_at]
+    sigma = math.sqrt(rho / (1.0 - rho)) * math.pi / math.sqrt(3.0)
+    number = level.shape[1]
+    for o in range(table.size):
+        row = table[o]
+        if row.kind not in (YES_OR_NO, MILESTONE):
+            continue
+        for arm in range(2):  # with the service, then without it
+            side = 1 - arm
+            chance = served if side == 1 else unserved
+            for k in range(number * nodes):
+                eligible[k] = weight[k] if row.parent < 0 else survival[row.parent, k, side]
+                if row.instead >= 0:
+                    eligible[k] *= 1.0 - chance[row.instead, k]
+            alike = side == 0 and row.kind == MILESTONE and (row.parent >= 0 or row.first_at < 0)
+            for s in range(number):
+                low, high = s * nodes, (s + 1) * nodes
+                if alike:
+                    for k in range(low, high):
+                        chance[o, k] = served[o, k]
+                else:
+                    _node_chances(_clip(level[o, s, side]), sigma, eligible, low, high, chance[o])
+            for k in range(number * nodes):
+                survival[o, k, side] = eligible[k] * chance[o, k]
+
+
+@inner
+def fill_arms(
+    v: Floats, table: Any, segments: Segments, cohorts: Any, keys: OutcomeKeys, draw: int, out: Outcomes
+) -> None:
+    """Fill the comparison arms: effective size, and outcomes among them at the biased counterfactual level.
+
+    And the contract's baseline in force for each cohort: it does not follow trend or shock, but where it re-sets, a
+    share of the gap to the true level of that date is made good.
+    """
     people_of, arms, arm_keys = out.people, out.arms, keys.arm
     for o in range(table.size):
         row = table[o]
-        if row.arm_people_at < 0:
-            continue
-        level = v[row.level_at] * (1.0 + v[row.arm_bias_at])
         for c in range(cohorts.size):
+            if row.baseline_at >= 0:
+                arms[o, c, BASELINE] = _baseline(v, row, segments, o, cohorts[c].begins)
+            if row.arm_people_at < 0:
+                continue
             people = 0
             for b in range(cohorts[c].first_block, cohorts[c].end_block):
                 people += people_of[b]
             size = v[row.arm_people_at] * (people if row.arm_is_ratio else 1.0)
             effective = math.floor(size * v[row.arm_share_at] + 0.5)
-            u = uniform(arm_keys[o, c], draw, 0)
-            arms[o, c, 1] = effective
-            if row.kind == EVENTS:
-                arms[o, c, 0] = _events(u, effective, level, v, row.dispersion_at)
-            else:
-                arms[o, c, 0] = binomial_quantile(u, effective, _clip(level))
+            level = _mixed_level(v, row, segments, o, cohorts[c].years) * (1.0 + v[row.arm_bias_at])
+            if _varies(v, row) and effective > 0:
+                level = _spread(v, row, level, float(effective), uniform(arm_keys[o, c], draw, 1))
+            arms[o, c, ARM_PEOPLE] = effective
+            u, w = uniform(arm_keys[o, c], draw, 0), 0.5
+            if row.kind == AMOUNT:
+                w = uniform(arm_keys[o, c], draw, 2)
+            arms[o, c, ARM_TOTAL] = _total(u, w, float(effective), level, v, row)
 
 
 @inner
-def _events(u: float, people: float, level: float, v: Floats, dispersion_at: int) -> float:
-    if people <= 0 or level <= 0.0:
+def _mixed_level(v: Floats, row: Any, segments: Segments, o: int, years: float) -> float:
+    """Level without the service at a date, over all segments."""
+    share_at, level_at = segments.share_at, segments.level_at
+    if share_at.size == 1:
+        return _level_without(v, row, years, 1.0)
+    level = 0.0
+    for s in range(share_at.size):
+        relative = v[level_at[s, o]] if level_at[s, o] >= 0 else 1.0
+        level += segment_share(v, share_at, s) * _level_without(v, row, years, relative)
+    return level
+
+
+@inner
+def _baseline(v: Floats, row: Any, segments: Segments, o: int, begins: float) -> float:
+    """Baseline for people whose referral begins so many years after the start of the deal."""
+    baseline = v[row.baseline_at]
+    share = v[row.resets_share_at] if row.resets_share_at >= 0 else 0.0
+    if share > 0.0:
+        every = v[row.resets_every_at] / 12.0
+        for j in range(1, int(begins / every + 1e-9) + 1):
+            baseline += share * (_mixed_level(v, row, segments, o, j * every) - baseline)
+    return baseline
+
+
+@inner
+def _total(u: float, w: float, people: float, level: float, v: Floats, row: Any) -> float:
+    """Total of an outcome among so many people at a level: one uniform, and a second one for the size of amounts."""
+    if people <= 0.0 or (level <= 0.0 and row.kind != SCORE):
         return 0.0
-    if dispersion_at < 0:
-        return float(poisson_quantile(u, people * level))
-    return float(negative_binomial_quantile(u, people * v[dispersion_at], people * level))
+    if row.kind == EVENTS:
+        if row.dispersion_at < 0:
+            return float(poisson_quantile(u, people * level))
+        return float(negative_binomial_quantile(u, people * v[row.dispersion_at], people * level))
+    if row.kind == SCORE:
+        return people * level + v[row.spread_at] * math.sqrt(people) * normal_quantile(u)
+    if row.kind == AMOUNT:
+        share = v[row.any_at]
+        some = people if share >= 1.0 else float(binomial_quantile(u, int(people), share))
+        return _amount(w, some, level / share, v, row) if some > 0.0 else 0.0
+    return float(binomial_quantile(u, int(people), _clip(level)))
+
+
+@inner
+def _amount(w: float, some: float, mean: float, v: Floats, row: Any) -> float:
+    """Total amount of people who have any, gamma with the mean given: the spread moves with the mean."""
+    planned = v[row.level_at] / v[row.any_at]
+    if v[row.spread_at] <= 0.0 or planned <= 0.0:
+        return some * mean
+    shape = (planned / v[row.spread_at]) ** 2
+    return gamma_quantile(w, some * shape) * mean / shape
 
 
 @inner
 def _accept(v: Floats, row: Any, key: int, draw: int, part: int, true: float, pool: float) -> float:
-    """Verified outcomes of a block: true ones with evidence, and mistaken ones among the rest of the pool."""
+    """Verified outcomes of a block: true ones with evidence, and mistaken ones among the rest of the pool.
+
+    Of an amount, the people with evidence bring their part of the whole.
+    """
     missing, mistaken = v[row.missing_at], v[row.mistaken_at]
     accepted = true
     if missing > 0.0:
         u = uniform(key, draw, 2 * part)
-        accepted = float(binomial_quantile(u, int(true), 1.0 - missing))
+        if row.kind == AMOUNT:
+            accepted = true * binomial_quantile(u, int(pool), 1.0 - missing) / pool if pool > 0.0 else 0.0
+        else:
+            accepted = float(binomial_quantile(u, int(true), 1.0 - missing))
     if mistaken > 0.0:
         u = uniform(key, draw, 2 * part + 1)
         if row.kind == EVENTS:
@@ -313,55 +585,84 @@ def _accept(v: Floats, row: Any, key: int, draw: int, part: int, true: float, po
 def draw_totals(
     v: Floats,
     table: Any,
+    segments: Segments,
     cohorts: Any,
     blocks: Any,
     keys: OutcomeKeys,
     draw: int,
+    frailty_at: int,
     chances: Chances,
-    nodes: int,
     out: Outcomes,
 ) -> None:
-    """Fill the outcomes of one draw by totals: one uniform for each outcome, block and node of frailty."""
-    size = table.size
+    """Fill the outcomes of one draw by totals: one uniform for each outcome, block and class (two for amounts)."""
+    size, number = table.size, segments.share_at.size
     with_k, without_k, heads = chances.with_k, chances.without_k, chances.heads
-    served_chance, unserved_chance = chances.served, chances.unserved
+    served_chance, unserved_chance, level = chances.served, chances.unserved, chances.level
     people_of, when, counts = out.people, out.when, out.counts
-    luck, evidence, person = keys.luck, keys.evidence, keys.person
+    luck, sizes, befores, evidence, person = keys.luck, keys.size, keys.before, keys.evidence, keys.person
+    nodes = fill_weights(v, segments, frailty_at, chances)
+    of_cohort = 0.0
     for b in range(blocks.size):
         c, part, people = blocks[b].cohort, blocks[b].part, people_of[b]
-        _split_by_node(people, chances.weight, nodes, person[c], draw, part, heads)
+        if part == 0:
+            of_cohort = _people_of_cohort(cohorts[c], people_of)
+        changed = fill_levels(v, table, segments, cohorts, c, blocks[b].years, of_cohort, keys, draw, level)
+        if changed or b == 0:
+            fill_chances(v, table, frailty_at, chances, nodes)
+        _split_by_class(people, chances.weight, number, nodes, person[c], draw, part, heads)
         for o in range(size):
             row = table[o]
             true = 0.0
             without = 0.0
             pool = 0.0
-            if row.kind == EVENTS:
-                u = uniform(luck[o, c], draw, part * 16)
-                pool = float(people)
-                true = _events(u, pool, _served_level(v, row), v, row.dispersion_at)
-                without = _events(u, pool, v[row.level_at], v, row.dispersion_at)
-            else:
-                for k in range(nodes):
-                    served = float(heads[k])
-                    unserved = served
-                    if row.parent >= 0:
-                        served = with_k[row.parent, k]
-                        unserved = without_k[row.parent, k]
-                    if row.instead >= 0:
-                        served -= with_k[row.instead, k]
-                        unserved -= without_k[row.instead, k]
-                    u = uniform(luck[o, c], draw, part * 16 + k)
-                    p, q = served_chance[o, k], unserved_chance[o, k]
-                    with_k[o, k] = binomial_quantile(u, int(served), p)
-                    if unserved == served and q == p:
-                        without_k[o, k] = with_k[o, k]
-                    else:
-                        without_k[o, k] = binomial_quantile(u, int(unserved), q)
-                    true += with_k[o, k]
-                    without += without_k[o, k]
+            before = 0.0
+            for s in range(number):
+                at = (part * number + s) * _STRIDE
+                if row.kind in (YES_OR_NO, MILESTONE):
+                    for node in range(nodes):
+                        k = s * nodes + node
+                        served = float(heads[k])
+                        unserved = served
+                        if row.parent >= 0:
+                            served = with_k[row.parent, k]
+                            unserved = without_k[row.parent, k]
+                        if row.instead >= 0:
+                            served -= with_k[row.instead, k]
+                            unserved -= without_k[row.instead, k]
+                        u = uniform(luck[o, c], draw, at + node)
+                        p, q = served_chance[o, k], unserved_chance[o, k]
+                        with_k[o, k] = binomial_quantile(u, int(served), p)
+                        if unserved == served and q == p:
+                            without_k[o, k] = with_k[o, k]
+                        else:
+                            without_k[o, k] = binomial_quantile(u, int(unserved), q)
+                        true += with_k[o, k]
+                        without += without_k[o, k]
+                        pool += served
+                else:
+                    served = 0.0
+                    unserved = 0.0
+                    for k in range(s * nodes, (s + 1) * nodes):
+                        served += heads[k] if row.parent < 0 else with_k[row.parent, k]
+                        unserved += heads[k] if row.parent < 0 else without_k[row.parent, k]
+                    u = uniform(luck[o, c], draw, at)
+                    w = uniform(sizes[o, c], draw, at) if row.kind == AMOUNT else 0.5
+                    if row.kind == SCORE and row.before_at >= 0:
+                        u = _after(v, row, u, uniform(befores[o, c], draw, at))
+                    true += _total(u, w, served, level[o, s, 1], v, row)
+                    without += _total(u, w, unserved, level[o, s, 0], v, row)
                     pool += served
+                if row.before_at >= 0:
+                    relative = v[segments.level_at[s, o]] if segments.level_at[s, o] >= 0 else 1.0
+                    those = 0.0
+                    for k in range(s * nodes, (s + 1) * nodes):
+                        those += heads[k]
+                    u = uniform(befores[o, c], draw, at)
+                    w = uniform(befores[o, c], draw, at + 1) if row.kind == AMOUNT else 0.5
+                    before += _total(u, w, those, v[row.before_at] * relative, v, row)
             counts[o, b, TRUE] = true
             counts[o, b, WITHOUT] = without
+            counts[o, b, BEFORE] = before
             accepted = 0.0
             if when[o, b] <= cohorts[c].claim:
                 accepted = _accept(v, row, evidence[o, c], draw, part, true, pool)
@@ -370,40 +671,68 @@ def draw_totals(
 
 
 @inner
-def _split_by_node(people: int, weight: Floats, nodes: int, key: int, draw: int, part: int, heads: Ints) -> None:
-    """Split people over the nodes of frailty: a multinomial as a chain of binomials."""
+def _people_of_cohort(cohort: Any, people_of: Ints) -> float:
+    people = 0.0
+    for b in range(cohort.first_block, cohort.end_block):
+        people += people_of[b]
+    return people
+
+
+@inner
+def _after(v: Floats, row: Any, u: float, before: float) -> float:
+    """Quantile of a score after, given its own luck and its quantile before: bivariate normal."""
+    r = v[row.persistence_at]
+    return _normal_cdf(r * normal_quantile(before) + math.sqrt(max(0.0, 1.0 - r * r)) * normal_quantile(u))
+
+
+@inner
+def _normal_cdf(x: float) -> float:
+    return min(max(0.5 * math.erfc(-x / math.sqrt(2.0)), 2.0**-60), 1.0 - 2.0**-53)
+
+
+@inner
+def _split_by_class(
+    people: int, weight: Floats, number: int, nodes: int, key: int, draw: int, part: int, heads: Ints
+) -> None:
+    """Split people over the classes: a multinomial as a chain of binomials."""
     left = people
     mass = 1.0
-    for k in range(nodes - 1):
-        heads[k] = binomial_quantile(uniform(key, draw, part * 16 + k), left, _clip(weight[k] / mass))
+    last = number * nodes - 1
+    for k in range(last):
+        at = (part * number + k // nodes) * _STRIDE + k % nodes
+        heads[k] = binomial_quantile(uniform(key, draw, at), left, _clip(weight[k] / mass) if mass > 0.0 else 1.0)
         left -= heads[k]
         mass -= weight[k]
-    heads[nodes - 1] = left
+    heads[last] = left
 
 
 @inner
 def draw_people(
     v: Floats,
     table: Any,
+    segments: Segments,
     cohorts: Any,
     blocks: Any,
     keys: OutcomeKeys,
     draw: int,
+    frailty_at: int,
     chances: Chances,
-    nodes: int,
     out: Outcomes,
-    records: NDArray[np.int32],
+    records: Any,
 ) -> None:
     """Fill the outcomes of one draw person by person, and `records` [people, O] of what was verified for each.
 
     People stand in order of referral, cohort by cohort. A person's milestones use two 32-bit words each (luck and
-    evidence), two milestones a Philox block; events use a 53-bit uniform.
+    evidence), two milestones a Philox block; events, amounts and scores use 53-bit uniforms.
     """
     counts, when, people_of = out.counts, out.when, out.people
     person_keys, chain_keys, evidence = keys.person, keys.chain, keys.evidence
-    served_chance, unserved_chance = chances.served, chances.unserved
+    served_chance, unserved_chance, level = chances.served, chances.unserved, chances.level
     counts[:] = 0.0
     has, would, weight = chances.has, chances.would, chances.weight
+    nodes = fill_weights(v, segments, frailty_at, chances)
+    classes = segments.share_at.size * nodes
+    of_cohort = 0.0
     row = 0
     person = 0
     for b in range(blocks.size):
@@ -411,30 +740,30 @@ def draw_people(
         claim = cohorts[c].claim
         if blocks[b].part == 0:
             person = 0
+            of_cohort = _people_of_cohort(cohorts[c], people_of)
+        changed = fill_levels(v, table, segments, cohorts, c, blocks[b].years, of_cohort, keys, draw, level)
+        if changed or b == 0:
+            fill_chances(v, table, frailty_at, chances, nodes)
         for _ in range(people_of[b]):
             k = 0
-            if nodes > 1:
+            if classes > 1:
                 u = uniform(person_keys[c], draw, person)
                 mass = weight[0]
-                while k < NODES - 1 and u > mass:
+                while k < classes - 1 and u > mass:
                     k += 1
                     mass += weight[k]
+            s = k // nodes
             pair = -1
             chain = -1
             w0, w1, w2, w3 = philox(0, 0, 0)
             for o in range(table.size):
                 outcome = table[o]
                 records[row, o] = 0
-                if outcome.kind == EVENTS:
-                    u = uniform(chain_keys[outcome.chain, c], draw, person * _SLOTS)
-                    true = _events(u, 1.0, _served_level(v, outcome), v, outcome.dispersion_at)
-                    counts[o, b, TRUE] += true
-                    counts[o, b, WITHOUT] += _events(u, 1.0, v[outcome.level_at], v, outcome.dispersion_at)
-                    if when[o, b] <= claim:
-                        accepted = _accept(v, outcome, evidence[o, c], draw, person, true, 1.0)
-                        records[row, o] = int(accepted)
-                        counts[o, b, VERIFIED] += accepted
-                    continue
+                if outcome.before_at >= 0:
+                    u = uniform(chain_keys[outcome.chain, c], draw, person * _SLOTS + 2)
+                    w = uniform(chain_keys[outcome.chain, c], draw, person * _SLOTS + 3)
+                    relative = v[segments.level_at[s, o]] if segments.level_at[s, o] >= 0 else 1.0
+                    counts[o, b, BEFORE] += _total(u, w, 1.0, v[outcome.before_at] * relative, v, outcome)
                 able = outcome.parent < 0 or has[outcome.parent]
                 able_without = outcome.parent < 0 or would[outcome.parent]
                 if outcome.instead >= 0:
@@ -443,6 +772,22 @@ def draw_people(
                 has[o] = False
                 would[o] = False
                 if not (able or able_without):
+                    continue
+                if outcome.kind not in (YES_OR_NO, MILESTONE):
+                    u = uniform(chain_keys[outcome.chain, c], draw, person * _SLOTS)
+                    w = 0.5
+                    if outcome.kind == AMOUNT:
+                        w = uniform(chain_keys[outcome.chain, c], draw, person * _SLOTS + 1)
+                    if outcome.kind == SCORE and outcome.before_at >= 0:
+                        u = _after(v, outcome, u, uniform(chain_keys[outcome.chain, c], draw, person * _SLOTS + 2))
+                    true = _total(u, w, 1.0, level[o, s, 1], v, outcome) if able else 0.0
+                    counts[o, b, TRUE] += true
+                    if able_without:
+                        counts[o, b, WITHOUT] += _total(u, w, 1.0, level[o, s, 0], v, outcome)
+                    if able and when[o, b] <= claim:
+                        accepted = _accept(v, outcome, evidence[o, c], draw, person, true, 1.0)
+                        records[row, o] = accepted
+                        counts[o, b, VERIFIED] += accepted
                     continue
                 if outcome.chain != chain or outcome.slot // 2 != pair:
                     chain, pair = outcome.chain, outcome.slot // 2

@@ -23,6 +23,7 @@ from simulator.deal import (
     Measure,
     Outcome,
     Structure,
+    Time,
     WithoutService,
     Worded,
     by_referral_period,
@@ -82,6 +83,7 @@ class Plan:
     clause_names: dict[str, tuple[str, ...]]
     years: tuple[str, ...]
     outcomes: np.ndarray
+    segments: o.Segments
     cohorts: np.ndarray
     blocks: np.ndarray
     measures: np.ndarray
@@ -158,6 +160,7 @@ def compile_plan(deal: Deal) -> Plan:
         clause_names={name: tuple(each.pays) for name, each in deal.structures.items()},
         years=tuple(years),
         outcomes=_outcome_table(deal, at, names, chains),
+        segments=_segments(deal, at, chains),
         cohorts=cohorts,
         blocks=blocks,
         measures=_rows(c.MEASURE, measures.rows),
@@ -200,28 +203,69 @@ def _outcome_table(deal: Deal, at: _Columns, names: list[str], chains: list[str]
         if outcome.steps:
             rows += _milestone_rows(at, names, chain, name, outcome)
         else:
-            rows.append(_single_row(at, chain, name, outcome))
+            rows.append(_single_row(at, names, chain, name, outcome))
     return _rows(o.OUTCOME, rows)
+
+
+def _segments(deal: Deal, at: _Columns, chains: list[str]) -> o.Segments:
+    """Columns of the segments; the rows of a chain have those of the chain."""
+    rows = [name for name in chains for _ in deal.outcomes[name].steps or [name]]
+    segments: list[str | None] = list(deal.segments) or [None]
+    relative = {
+        key: _ints([[-1 if s is None else at("segments", s, key, name) for name in rows] for s in segments])
+        for key in ("levels", "effects")
+    }
+    return o.Segments(
+        share_at=_ints([-1 if s is None else at("segments", s, "share") for s in segments]),
+        level_at=relative["levels"].reshape(len(segments), len(rows)),
+        effect_at=relative["effects"].reshape(len(segments), len(rows)),
+    )
+
+
+_KINDS = {"yes or no": o.YES_OR_NO, "events": o.EVENTS, "amount": o.AMOUNT, "score": o.SCORE}
+
+
+def _common_fields(at: _Columns, name: str) -> dict[str, int]:
+    """Columns that single outcomes and the milestones of a chain have alike."""
+    return {
+        "any_at": at("outcomes", name, "any"),
+        "spread_at": at("outcomes", name, "spread"),
+        "trend_at": at("outcomes", name, "trend"),
+        "shock_at": at("outcomes", name, "common_shock"),
+        "between_at": at("outcomes", name, "between_cohorts"),
+        "cluster_size_at": at("outcomes", name, "clusters", "size"),
+        "icc_at": at("outcomes", name, "clusters", "icc"),
+        "explained_at": at("outcomes", name, "clusters", "explained"),
+        "learning_at": at("outcomes", name, "learning"),
+        "delay_at": at("outcomes", name, "delay"),
+    }
 
 
 def _sign(outcome: Outcome) -> float:
     return 1.0 if outcome.better == "more" else -1.0
 
 
-def _single_row(at: _Columns, chain: int, name: str, outcome: Outcome) -> dict[str, float]:
+def _single_row(at: _Columns, names: list[str], chain: int, name: str, outcome: Outcome) -> dict[str, float]:
     arm = outcome.comparison_arm
-    return {
-        "kind": o.EVENTS if outcome.counts == "events" else o.YES_OR_NO,
+    return _common_fields(at, name) | {
+        "kind": _KINDS[outcome.counts],
         "better": _sign(outcome),
         "chain": chain,
         "slot": 0,
+        "parent": -1 if outcome.of_those is None else names.index(outcome.of_those),
         "level_at": at("outcomes", name, "without_service"),
         "effect_at": at("outcomes", name, "effect"),
         "effect_is_units": int(outcome.effect_as == "units"),
         "dispersion_at": at("outcomes", name, "dispersion"),
+        "before_at": at("outcomes", name, "before", "level"),
+        "normal_at": at("outcomes", name, "before", "normal_level"),
+        "persistence_at": at("outcomes", name, "before", "persistence"),
         "after_at": at("outcomes", name, "known_after"),
         "missing_at": at("outcomes", name, "evidence", "missing"),
         "mistaken_at": at("outcomes", name, "evidence", "mistaken"),
+        "baseline_at": at("outcomes", name, "baseline"),
+        "resets_every_at": at("outcomes", name, "baseline_resets", "every"),
+        "resets_share_at": at("outcomes", name, "baseline_resets", "share"),
         "arm_people_at": at("outcomes", name, "comparison_arm", "people"),
         "arm_is_ratio": int(arm is not None and arm.people.form == "per person"),
         "arm_share_at": at("outcomes", name, "comparison_arm", "effective_share"),
@@ -236,7 +280,8 @@ def _milestone_rows(at: _Columns, names: list[str], chain: int, name: str, outco
         root = step.follows == "referral"
         first_at = at("outcomes", name, "without_service", "first_step") if root and with_first else -1
         rows.append(
-            {
+            _common_fields(at, name)
+            | {
                 "kind": o.MILESTONE,
                 "better": _sign(outcome),
                 "chain": chain,
@@ -265,6 +310,9 @@ def _cohort_tables(deal: Deal, at: _Columns) -> tuple[np.ndarray, np.ndarray]:
             {
                 "people_at": at("cohorts", name, "people"),
                 "referrals_at": at("cohorts", name, "referrals"),
+                "attrition_at": at("cohorts", name, "attrition"),
+                "years": _years(time, begins, ends),
+                "begins": (begins - 1) * time.months / 12,
                 "claim": _NEVER if each.last_claim is None else time.period(each.last_claim),
                 "first_block": len(blocks),
                 "end_block": len(blocks) + len(windows),
@@ -272,9 +320,18 @@ def _cohort_tables(deal: Deal, at: _Columns) -> tuple[np.ndarray, np.ndarray]:
         )
         for part, (first, last) in enumerate(windows):
             reach = ends if each.if_cut_short == "does not run" else last
-            place = {"cohort": index, "part": part, "parts": len(windows)}
+            place = {"cohort": index, "part": part, "parts": len(windows), "years": _years(time, first, last)}
             blocks.append(place | {"first": first, "last": last, "reach": reach})
     return _rows(o.COHORT, cohorts), _rows(o.BLOCK, blocks)
+
+
+def _years(time: Time, first: int, last: int) -> float:
+    """Years from the start of the deal to the middle of a window of periods."""
+    return (first - 1 + last) / 2 * time.months / 12
+
+
+_DIFFERENCES = {"share": c.DIFFERENCE_SHARE, "units": c.DIFFERENCE_UNITS, "per person": c.DIFFERENCE_MEAN}
+_AGAINST = {"comparison_arm": c.ARM, "baseline": c.BASELINE, "before": c.BEFORE}
 
 
 class _Measures:
@@ -288,12 +345,12 @@ class _Measures:
             self._add(name, name, measure_of(deal, name))
 
     def _add(self, label: str, source: str, measure: Measure) -> int:
-        kinds = {"count": c.COUNT, "share": c.SHARE}
-        units = c.DIFFERENCE_UNITS if measure.as_ == "units" else c.DIFFERENCE_SHARE
+        kinds = {"count": c.COUNT, "share": c.SHARE, "mean": c.SHARE}
+        units = _DIFFERENCES[measure.as_]
         against, level_at = c.ARM, -1
-        if measure.against == "baseline":
-            against, level_at = c.LEVEL, self.at("outcomes", measure.outcome, "baseline")
-        elif measure.against is not None and measure.against != "comparison_arm":
+        if measure.against in _AGAINST:
+            against = _AGAINST[str(measure.against)]
+        elif measure.against is not None:
             against, level_at = c.LEVEL, self.at("measures", source, "against")
         self.names.append(label)
         self.rows.append(
@@ -313,7 +370,7 @@ class _Measures:
     def counted(self, name: str) -> int:
         """Measure that says how many outcomes a clause counted: a count, or units for a difference."""
         measure = measure_of(self.deal, name)
-        if measure.kind in {"count", "share"}:
+        if measure.kind in {"count", "share", "mean"}:
             return self.index(measure.outcome)
         if measure.as_ == "units":
             return self.index(name)

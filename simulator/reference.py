@@ -78,6 +78,8 @@ class Block:
     persons
         For each person the verified outcomes as (outcome, period of achievement, number), in any order;
         needed for a cap per person.
+    before
+        What was measured of the same people before the service.
     """
 
     cohort: str
@@ -89,6 +91,7 @@ class Block:
     true: Mapping[str, float]
     without: Mapping[str, float]
     persons: Sequence[Sequence[tuple[str, int, float]]] | None = None
+    before: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,8 @@ class Happened:
         The people who were referred, and their outcomes.
     arms
         For (outcome, cohort) the comparison arm: total of the outcome, and effective number of people.
+    baselines
+        For (outcome, cohort) the contract's baseline in force, where it is not the one of the deal file.
     stop
         Last period of service if the deal was ended early; None if it was not.
     published
@@ -111,6 +116,7 @@ class Happened:
     arms: Mapping[tuple[str, str], tuple[float, float]]
     stop: int | None = None
     published: Mapping[tuple[str, str | None], float] = field(default_factory=dict)
+    baselines: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -428,7 +434,7 @@ class _Play:
             return ours
         if people == 0:
             return None
-        if measure.kind == "share":
+        if measure.kind in {"share", "mean"}:
             return ours / people
         base = 0.0  # what the same people would have had at the level that they are compared with
         for each in ran:
@@ -439,13 +445,19 @@ class _Play:
         better_by = ours - base if measure.kind == "increase" else base - ours
         if measure.as_ == "units":
             return better_by
+        if measure.as_ == "per person":
+            return better_by / people
         return better_by / base if base > 0 else None
 
     def _level_without(self, measure_name: str, cohort: str) -> float | None:
         """Level a person with which a cohort is compared; None if the comparison arm has nobody."""
         measure = measure_of(self.deal, measure_name)
         if measure.against == "baseline":
-            return self.values["outcomes", measure.outcome, "baseline"]
+            planned = self.values["outcomes", measure.outcome, "baseline"]
+            return self.happened.baselines.get((measure.outcome, cohort), planned)
+        if measure.against == "before":
+            total = sum(block.before.get(measure.outcome, 0.0) for block in self._counted(cohort))
+            return total / self._people(cohort)
         if measure.against == "comparison_arm":
             total, people = self.happened.arms.get((measure.outcome, cohort), (0.0, 0.0))
             return total / people if people > 0 else None

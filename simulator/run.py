@@ -26,7 +26,7 @@ from simulator.deal import Deal, fingerprint, outcome_of
 from simulator.draws import CapTable, settle_draws, simulate_outcomes
 from simulator.ledger import Book, new_book, planned_costs
 from simulator.metrics import CoMoments, Moments
-from simulator.outcomes import COUNTS, OutcomeKeys, Outcomes, refer_people
+from simulator.outcomes import AMOUNT, ARMS, COUNTS, SCORE, OutcomeKeys, Outcomes, refer_people
 from simulator.plan import Plan, compile_plan
 from simulator.result import Result
 from simulator.yamlfile import join_path
@@ -99,7 +99,7 @@ class Simulation:
     def values_a_draw(self) -> int:
         """Numbers that describe the outcomes of one draw."""
         o, b, c = len(self.plan.outcome_names), self.plan.blocks.size, len(self.plan.cohort_names)
-        return 4 * o * b + 2 * o * c + b + self.caps.outcome.size * b + 4 * o
+        return (COUNTS + 1) * o * b + ARMS * o * c + b + self.caps.outcome.size * b + 4 * o
 
     def outcomes(self, start: int, values: Floats) -> tuple[Outcomes, Ints, Floats, Floats]:
         """Simulate the outcomes of draws start.. with the value rows given."""
@@ -109,7 +109,7 @@ class Simulation:
             np.zeros((n, b), np.int64),
             np.zeros((n, o, b), np.int64),
             np.zeros((n, o, b, COUNTS)),
-            np.zeros((n, o, c, 2)),
+            np.zeros((n, o, c, ARMS)),
         )
         stops = np.zeros(n, np.int64)
         totals = np.zeros((n, o, 4))
@@ -118,6 +118,7 @@ class Simulation:
             start,
             values,
             plan.outcomes,
+            plan.segments,
             plan.cohorts,
             plan.blocks,
             self.keys,
@@ -126,6 +127,7 @@ class Simulation:
             plan.hazard_at,
             plan.people,
             self.caps,
+            record_type(plan),
             out,
             stops,
             totals,
@@ -175,6 +177,12 @@ def new_book_of(plan: Plan, name: str) -> Book:
     return new_book(len(plan.clause_names[name]), len(plan.cohort_names), plan.calendar.periods, len(plan.years))
 
 
+def record_type(plan: Plan) -> NDArray[Any]:
+    """Empty array of the type that holds what was verified of a person: whole numbers, unless something is measured."""
+    measured = bool(np.isin(plan.outcomes["kind"], (AMOUNT, SCORE)).any())
+    return np.empty(0, np.float64 if measured else np.int32)
+
+
 def outcome_keys(plan: Plan, seed: int) -> OutcomeKeys:
     """Keys of every source of luck and measurement, by names."""
 
@@ -184,6 +192,9 @@ def outcome_keys(plan: Plan, seed: int) -> OutcomeKeys:
 
     return OutcomeKeys(
         luck=grid("luck", "outcome", plan.outcome_names),
+        size=grid("luck", "size", plan.outcome_names),
+        before=grid("luck", "before", plan.outcome_names),
+        between=grid("luck", "between cohorts", plan.outcome_names),
         evidence=grid("measurement", "evidence", plan.outcome_names),
         arm=grid("measurement", "comparison arm", plan.outcome_names),
         chain=grid("luck", "people", plan.chain_names),
@@ -466,7 +477,7 @@ def _report(
         outcome, step = outcome_of(deal, name)
         unit = step.unit if step is not None else outcome.unit
         outcomes[name] = {
-            "unit": unit or ("events" if outcome.counts == "events" else "people"),
+            "unit": unit or _UNITS[outcome.counts],
             "better": outcome.better,
             **{metric: totals[o][i].summary() for i, metric in enumerate(OUTCOME_METRICS)},
         }
@@ -476,6 +487,9 @@ def _report(
         "outcomes": outcomes,
         "structures": {name: _structure(plan, name, each, draws, totals) for name, each in found.items()},
     }
+
+
+_UNITS = {"yes or no": "people", "milestones": "people", "events": "events", "amount": "units", "score": "points"}
 
 
 def header(deal: Deal, seed: int | None, draws: int | None) -> dict[str, Any]:

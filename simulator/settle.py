@@ -47,13 +47,13 @@ from simulator.deal import (
 )
 from simulator.draws import settle_draws
 from simulator.ledger import BROKEN, INVESTOR, METRICS, PAID, PAYMENTS, Book, planned_costs
-from simulator.observed import COMPARISON, Observed, Row, is_yes_or_no, problems, read
+from simulator.observed import BEFORE, COMPARISON, Observed, Row, is_yes_or_no, problems, read
 from simulator.outcomes import Outcomes, date_outcomes, refer_people
 from simulator.parameters import row_by_path
 from simulator.plan import Plan, compile_plan
 from simulator.quantity import parse
 from simulator.reference import Block, Happened, Ledger, play
-from simulator.run import DefectError, environment, header, new_book_of
+from simulator.run import DefectError, environment, header, new_book_of, record_type
 from simulator.yamlfile import DealError, join_path
 
 Floats = NDArray[np.float64]
@@ -142,7 +142,7 @@ class _Achieved:
     outcome: str
     day: int | None
     period: int | None
-    number: int
+    number: float
 
 
 class _Facts:
@@ -156,6 +156,7 @@ class _Facts:
         self.totals: defaultdict[tuple[str, str], list[tuple[int | None, float]]] = defaultdict(list)
         self.persons: dict[str, dict[str, list[_Achieved]]] = {name: {} for name in deal.cohorts}
         self.arms: dict[tuple[str, str], tuple[float, float]] = {}
+        self.before: dict[tuple[str, str], float] = {}
         self.published: dict[tuple[str, Scope], float] = {}
         self.known_at: dict[tuple[str, Scope], int] = {}
         """Period in which a measure was published, by outcome."""
@@ -223,6 +224,9 @@ class _Facts:
         if row.arm == COMPARISON:
             self.arms[key] = (self.arms.get(key, (0.0, 0.0))[0] + row.value, float(row.size or 0))
             return
+        if row.arm == BEFORE:
+            self.before[key] = self.before.get(key, 0.0) + row.value
+            return
         counts = True
         if period is not None and period > self.claim(row.cohort):
             counts = False
@@ -235,7 +239,7 @@ class _Facts:
             day = None if row.day is None else row.day.toordinal()
             if day is None and period is not None:
                 day = self.last_day(period)
-            person.append(_Achieved(row.outcome, day, period, int(row.value)))
+            person.append(_Achieved(row.outcome, day, period, row.value))
 
     def last_day(self, period: int) -> int:
         """Last day of a period, as a number."""
@@ -300,7 +304,7 @@ class _Facts:
         undated = any(
             row.day is None and row.period is None
             for row in self.observed.rows
-            if row.value is not None and row.arm != COMPARISON
+            if row.value is not None and row.arm not in {COMPARISON, BEFORE}
         )
         if undated:
             self.assumed.append("where a result has no date, its planned measurement date is taken")
@@ -516,7 +520,7 @@ class _Reading:
         measure = measure_of(self.deal, name)
         people = self.facts.people[cohort]
         has_raw = (measure.outcome, cohort) in self.facts.raw
-        if measure.kind in {"count", "share"}:
+        if measure.kind in {"count", "share", "mean"}:
             if has_raw:
                 return _Known()
             ours = self._published_count(measure.outcome, cohort, people)
@@ -525,6 +529,8 @@ class _Reading:
             return _Known(ours if measure.kind == "count" else ours / people)
         if has_raw:
             if self._level(name, cohort) is None:
+                if measure.against == "before":
+                    return _Missing(f"{measure.outcome} of {cohort} before the service (arm before)")
                 return _Missing(f"the comparison arm of {measure.outcome} of {cohort} (its total and size)")
             return _Known()
         twin = self._twin(name, cohort)
@@ -533,7 +539,7 @@ class _Reading:
         ours, level = self._published_count(measure.outcome, cohort, people), self._level(name, cohort)
         if ours is None or level is None:
             return _Missing(f"results for {measure.outcome} of {cohort}, or its {name}")
-        return _Known(_difference(measure, ours, people * level))
+        return _Known(_difference(measure, ours, people * level, people))
 
     def _pooled(self, name: str) -> _Known | _Missing:
         """Find a measure of all cohorts that ran: published, or from those of each cohort."""
@@ -541,7 +547,7 @@ class _Reading:
             return _Known(self.facts.published[name, None])
         ran = self.facts.ran
         measure = measure_of(self.deal, name)
-        if measure.kind in {"count", "share"}:
+        if measure.kind in {"count", "share", "mean"}:
             people = sum(self.facts.people[cohort] for cohort in ran)
             ours = self._published_count(measure.outcome, None, people)
             if ours is not None and people > 0:
@@ -563,7 +569,8 @@ class _Reading:
         ours, base = sum(part[0] for part in parts), sum(part[1] for part in parts)
         if measure.kind == "count":
             return _Known(ours)
-        return _Known(ours / base if measure.kind == "share" else _difference(measure, ours, base))
+        people = sum(self.facts.people[cohort] for cohort in ran)
+        return _Known(ours / base if measure.kind in {"share", "mean"} else _difference(measure, ours, base, people))
 
     def _parts(self, name: str, cohort: str, value: float | None) -> tuple[float, float]:
         """Outcomes of a cohort, and what they are compared with (its people, for a share)."""
@@ -575,14 +582,14 @@ class _Reading:
         if not compares:
             return (value if measure.kind == "count" else value * people), float(people)
         base = self._planned_base(name, [cohort])
-        better = value if measure.as_ == "units" else value * base
+        better = _in_units(measure, value, base, people)
         return (base + better if measure.kind == "increase" else base - better), base
 
     def _published_count(self, outcome: str, scope: Scope, people: int) -> float | None:
         """Outcomes as published: a count, or a share of the people."""
         for (name, where), value in self.facts.published.items():
             measure = measure_of(self.deal, name)
-            if where == scope and measure.outcome == outcome and measure.kind in {"count", "share"}:
+            if where == scope and measure.outcome == outcome and measure.kind in {"count", "share", "mean"}:
                 return value if measure.kind == "count" else value * people
         return None
 
@@ -600,13 +607,17 @@ class _Reading:
         measure, value = measure_of(self.deal, given[0]), given[1]
         if measure.as_ == wanted.as_:
             return value
-        return value * base if wanted.as_ == "units" else (value / base if base > 0 else 0.0)
+        people = sum(self.facts.people[each] for each in (self.facts.ran if scope is None else [scope]))
+        return _said_as(wanted, _in_units(measure, value, base, people), base, people)
 
     def _level(self, name: str, cohort: str) -> float | None:
         """Level a person that a measure compares with, if the deal or the results say it."""
         measure = measure_of(self.deal, name)
         if measure.against == "baseline":
             return self.facts.expected["outcomes", measure.outcome, "baseline"]
+        if measure.against == "before":
+            total, people = self.facts.before.get((measure.outcome, cohort)), self.facts.people[cohort]
+            return None if total is None or people == 0 else total / people
         if measure.against != "comparison_arm":
             return self.facts.expected["measures", name, "against"]
         total, size = self.facts.arms.get((measure.outcome, cohort), (0.0, 0.0))
@@ -639,8 +650,8 @@ class _Reading:
             if ours is None or people == 0 or where != cohort or not same:
                 continue
             better = -value if measure.kind == "reduction" else value
-            if other.as_ == "units":
-                return (ours - better) / people
+            if other.as_ != "share":
+                return (ours - better * (people if other.as_ == "per person" else 1)) / people
             return ours / (1 + better) / people if better > -1 else None
         return None
 
@@ -651,11 +662,21 @@ def _reads(clause: Clause) -> list[str]:
     return list(dict.fromkeys(name for name in found if name is not None))
 
 
-def _difference(measure: Measure, ours: float, base: float) -> float:
-    better = ours - base if measure.kind == "increase" else base - ours
+def _difference(measure: Measure, ours: float, base: float, people: float) -> float:
+    return _said_as(measure, ours - base if measure.kind == "increase" else base - ours, base, people)
+
+
+def _said_as(measure: Measure, units: float, base: float, people: float) -> float:
+    """Say a difference as a measure does: in units, a person, or as a share of what it is compared with."""
     if measure.as_ == "units":
-        return better
-    return better / base if base > 0 else 0.0
+        return units
+    whole = people if measure.as_ == "per person" else base
+    return units / whole if whole > 0 else 0.0
+
+
+def _in_units(measure: Measure, value: float, base: float, people: float) -> float:
+    """Turn a difference that is said as a measure does into units."""
+    return value * {"units": 1.0, "per person": people, "share": base}[measure.as_]
 
 
 def _playable(deal: Deal, readings: Mapping[str, _Reading]) -> Deal:
@@ -724,6 +745,7 @@ def _blocks(facts: _Facts, plan: Plan, *, by_person: bool) -> list[Block]:
         for part in parts:
             verified = dict(part.verified)
             without = dict.fromkeys(verified, 0.0)
+            before = {outcome: sum_ for (outcome, where), sum_ in facts.before.items() if where == cohort}
             blocks.append(
                 Block(
                     cohort,
@@ -735,6 +757,7 @@ def _blocks(facts: _Facts, plan: Plan, *, by_person: bool) -> list[Block]:
                     verified,
                     without,
                     part.persons if by_person else None,
+                    before if part is parts[0] else {},
                 )
             )
     return blocks
@@ -859,7 +882,7 @@ def _play_kernels(plan: Plan, name: str, happened: Happened, by_person: bool) ->
         np.zeros((1, rows.size), np.int64),
         np.zeros((1, len(outcomes), rows.size), np.int64),
         np.zeros((1, len(outcomes), rows.size, o_.COUNTS)),
-        np.zeros((1, len(outcomes), len(cohort_names), 2)),
+        np.zeros((1, len(outcomes), len(cohort_names), o_.ARMS)),
     )
     cohorts["first_block"], cohorts["end_block"] = rows.size, 0
     for b, block in enumerate(happened.blocks):
@@ -873,8 +896,11 @@ def _play_kernels(plan: Plan, name: str, happened: Happened, by_person: bool) ->
             out.when[0, o, b] = block.when[outcome]
             out.counts[0, o, b, o_.VERIFIED] = block.verified.get(outcome, 0.0)
             out.counts[0, o, b, o_.TRUE] = block.true.get(outcome, 0.0)
+            out.counts[0, o, b, o_.BEFORE] = block.before.get(outcome, 0.0)
     for (outcome, cohort), pair in happened.arms.items():
-        out.arms[0, outcomes.index(outcome), cohort_names.index(cohort)] = pair
+        out.arms[0, outcomes.index(outcome), cohort_names.index(cohort), : o_.BASELINE] = pair
+    for o, row in enumerate(plan.outcomes):
+        out.arms[0, o, :, o_.BASELINE] = plan.expected[row["baseline_at"]] if row["baseline_at"] >= 0 else 0.0
     published = np.full((len(plan.measure_names), len(cohort_names) + 1), np.nan)
     for (measure, scope), value in happened.published.items():
         column = len(cohort_names) if scope is None else cohort_names.index(scope)
@@ -919,10 +945,10 @@ def _after_cap_per_person(plan: Plan, name: str, blocks: Sequence[Block]) -> Flo
         for person in block.persons or ():
             paid = np.zeros(clauses.size)
             for day in sorted({day for _, day, _ in person}):
-                record = np.zeros((1, len(plan.outcome_names)), np.int32)
+                record = np.zeros((1, len(plan.outcome_names)), record_type(plan).dtype)
                 for what, when, number in person:
                     if when == day:
-                        record[0, plan.outcome_names.index(what)] += int(number)
+                        record[0, plan.outcome_names.index(what)] += number
                 left = limit - paid.sum()
                 if left > 0:
                     settle_person(record, 0, order, outcome, price, left, paid)

@@ -198,6 +198,7 @@ def family_of_clause(deal: Deal, clause: Clause) -> str:
 SIGNED = {
     "peterborough": "comparison",
     "augsburg": "group threshold",
+    "essex": "comparison",
     "fair_chance_fund": "rate card",
     "innovation_fund": "rate card",
     "youth_engagement_fund": "rate card",
@@ -311,6 +312,33 @@ def test_a_card_pays_in_full_for_outcomes_of_which_none_is_additional(name, effe
     assert set(signed.payer.cost_per_additional_outcome.values()) == {None}
     share = signed.payer.deadweight_share.value
     assert share == 1 if effect == "0%" else share > 1.2
+
+
+@pytest.mark.parametrize(("level", "effect"), [(251, 0.0), (251, -0.4), (502, -0.5), (400, -0.2)])
+def test_essex_shows_the_deadweight_of_a_baseline_that_is_wrong(level, effect):
+    """Paid: baseline less days with the therapy. Additional: the true level less those. The cap keeps the shares."""
+    sets = [
+        "luck_only=true",
+        f"outcomes.days in care.without_service={level}",
+        f"outcomes.days in care.effect={effect:.0%}",
+    ]
+    signed = simulate(load(FOLDER / "essex.yaml", sets), draws=4_000, seed=3, structures=["as signed"])["as signed"]
+    expected = 1 - -level * effect / (502 - level * (1 + effect))
+    share = signed.payer.deadweight_share
+    assert abs(share.value - expected) < 4.5 * share.standard_error + 0.005  # a ratio of means; years that pay nothing
+    as_if_the_baseline_were_true = 1 - -502 * effect / (502 - 502 * (1 + effect)) if effect else 0.0
+    assert level == 502 or abs(share.value - as_if_the_baseline_were_true) > 0.1
+
+
+def test_essex_baseline_that_resets_to_the_truth_leaves_no_deadweight():
+    sets = ["luck_only=true", "outcomes.days in care.without_service=251", "outcomes.days in care.effect=-40%"]
+    sets.append("outcomes.days in care.baseline_resets.share=100%")
+    result = simulate(load(FOLDER / "essex.yaml", sets), draws=2_000, seed=3, structures=["as signed"])
+    fixed = simulate(load(FOLDER / "essex.yaml", sets[:-1]), draws=2_000, seed=3, structures=["as signed"])
+    # the first two years are paid for at the old baseline
+    shares = [each["as signed"].payer.deadweight_share.value for each in (result, fixed)]
+    assert shares[0] == pytest.approx((2 * (502 - 251)) / (2 * (502 - 251) + 5 * 251 * 0.4), abs=0.02)
+    assert shares[1] == pytest.approx((502 - 251) / (502 - 251 * 0.6), abs=0.02)
 
 
 @pytest.mark.parametrize("name", ["innovation_fund", "youth_engagement_fund"])

@@ -750,7 +750,7 @@ HEAD = "cohort,outcome,arm,value,participant,date,period,size,variance\n"
         ("all,job,,1.5,,,,,", "results.csv:2:10 value: 1.5 is no count; allowed: a whole number"),
         (
             "all,job,treated,1,,,,,",
-            "results.csv:2:9 arm: 'treated' is no arm; allowed: intervention, comparison",
+            "results.csv:2:9 arm: 'treated' is no arm; allowed: intervention, comparison, before",
         ),
         ("all,job,,1,,,,3.5,", "results.csv:2:15 size: '3.5' is no whole number; allowed: a whole number from 0"),
         ("all,job,,1,,,,-3,", "results.csv:2:15 size: -3 is out of range; allowed: a whole number from 0"),

@@ -516,6 +516,11 @@ def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above:
             yield path, "a clause for each participant has no trigger yet; allowed: each cohort, all cohorts that ran"
         if amount.times is not None and amount.times in deal.measures:
             yield (*path, "amount", "times"), "is no outcome; allowed: for each participant an outcome's name"
+        elif amount.times in known and outcome_of(deal, amount.times)[0].counts == "score":
+            yield (
+                (*path, "amount", "times"),
+                "is a score, which may be negative; allowed for each participant: yes/no, events, amounts, milestones",
+            )
         if amount.times is None or amount.price is None:
             yield (
                 (*path, "amount"),
@@ -590,6 +595,8 @@ def _last_known(deal: Deal, clause: Clause) -> int:
 def _months_after(deal: Deal, name: str) -> float:
     outcome, step = outcome_of(deal, name)
     if step is None:
-        return _mean(deal, outcome.known_after)
-    before = 0.0 if step.follows in {None, "referral"} else _months_after(deal, step.follows or "")
+        own = _mean(deal, outcome.known_after) + _mean(deal, outcome.delay)
+        return own if outcome.of_those is None else max(own, _months_after(deal, outcome.of_those))
+    first = step.follows in {None, "referral"}
+    before = _mean(deal, outcome.delay) if first else _months_after(deal, step.follows or "")
     return before + _mean(deal, step.after)

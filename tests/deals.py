@@ -84,6 +84,8 @@ def _cohort(d: _Draw, start: int, people: tuple[int, ...]) -> dict[str, Any]:
         cohort["last_claim"] = _month(first + d.whole(0, 15))
     if d.maybe():
         cohort["if_cut_short"] = "does not run"
+    if d.maybe(4):
+        cohort["attrition"] = d.one("20%", "100%", "uniform(0%, 50%)")
     return cohort
 
 
@@ -91,28 +93,71 @@ def _evidence(d: _Draw) -> dict[str, Any]:
     return {"missing": d.one("0%", "10%", "100%", "a chance"), "mistaken": d.one("0%", "5%", "100%")}
 
 
-def _single(d: _Draw) -> dict[str, Any]:
-    events = d.maybe()
-    outcome: dict[str, Any] = {"without_service": d.one(*(LEVELS if events else SHARES))}
-    if events:
-        outcome["counts"] = "events"
-        if d.maybe():
-            outcome["dispersion"] = d.one(0.7, 5, "uniform(0.5, 2)")
-    outcome["effect"] = d.one(*EFFECTS)
+MEASURED = {"amount": (3, 40, "uniform(2, 9)"), "score": (-3, 0, 5, "normal(mean 1, sd 4)")}
+
+
+def _kind(d: _Draw, counts: str) -> dict[str, Any]:
+    """What belongs to one kind of outcome."""
+    outcome: dict[str, Any] = {} if counts == "yes or no" else {"counts": counts}
+    if counts in MEASURED:
+        outcome |= {"without_service": d.one(*MEASURED[counts]), "spread": d.one(0, 4, "uniform(1, 6)")}
+        if counts == "amount" and d.maybe():
+            outcome["any"] = d.one("40%", "uniform(20%, 90%)")
+    else:
+        outcome["without_service"] = d.one(*(LEVELS if counts == "events" else SHARES))
+    if counts == "events" and d.maybe():
+        outcome["dispersion"] = d.one(0.7, 5, "uniform(0.5, 2)")
     if d.maybe(3):
-        outcome |= {"effect_as": "units", "effect": d.one("10%", "-20%", "uniform(-10%, 30%)")}
+        outcome["before"] = {"level": outcome["without_service"]}
+        if d.maybe():
+            outcome["before"] |= {"normal_level": outcome["without_service"], "persistence": d.one("0%", "60%")}
+    return outcome
+
+
+def _moving(d: _Draw) -> dict[str, Any]:
+    """What moves the level of an outcome."""
+    options: dict[str, Any] = {
+        "trend": d.one("-5% a year", "normal(mean 0%, sd 3%) a year", "10%"),
+        "common_shock": d.one("20%", "0% ± 10%"),
+        "between_cohorts": d.one("10%", "uniform(0%, 40%)"),
+        "clusters": {"size": d.one(1, 7), "icc": d.one("0%", "10%", "100%"), "explained": "20%"},
+        "learning": d.one("-50%", "20%"),
+        "delay": d.one(*LAGS),
+    }
+    return {key: options[key] for key in d.some(options, 3)}
+
+
+def _single(d: _Draw, above: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A single outcome; `above` are those whose people alone may have it."""
+    counts = d.one("yes or no", "yes or no", "events", "events", "amount", "score")
+    events = counts != "yes or no"
+    outcome = _kind(d, counts)
+    if counts == "score":
+        outcome |= {"effect_as": "units", "effect": d.one(0, 2, "normal(mean 1, sd 2)")}
+    else:
+        outcome["effect"] = d.one(*EFFECTS)
+        if d.maybe(3):
+            outcome |= {"effect_as": "units", "effect": d.one("10%", "-20%", "uniform(-10%, 30%)")}
+    if d.maybe(4):
+        outcome |= _moving(d)
+    if above and "before" not in outcome and d.maybe(3):
+        outcome["of_those"] = d.one(*above)
     if d.maybe():
         outcome["better"] = "fewer"
     if d.maybe():
         outcome["known_after"] = d.one(*LAGS)
     if d.maybe():
         outcome["baseline"] = d.one(*((0.8, 2) if events else ("0%", "30%", "uniform(20%, 40%)")))
-    if d.maybe():
+        if d.maybe(3):
+            outcome["baseline_resets"] = {"every": d.one("3 months", "1 year"), "share": d.one("0%", "50%", "100%")}
+    if "of_those" not in outcome and d.maybe():
         outcome["comparison_arm"] = {"people": d.one("3 people", 0, "2 per person", "uniform(5, 50) people")}
         if d.maybe():
             outcome["comparison_arm"] |= {"effective_share": "uniform(50%, 90%)", "shared_bias": "0% ± 10%"}
-    if d.maybe(3):
+    if counts in {"yes or no", "events"} and d.maybe(3):
         outcome["evidence"] = _evidence(d)
+    if counts == "amount" and d.maybe(3):
+        outcome["evidence"] = {"missing": d.one("10%", "100%", "a chance")}
     return outcome
 
 
@@ -150,8 +195,8 @@ def _measures(d: _Draw, outcomes: dict[str, Any], names: list[str]) -> dict[str,
     for i in range(d.whole(0, 3)):
         outcome = d.one(*names)
         single = outcomes.get(outcome, {})
-        kind = d.one("reduction_in", "increase_in", "share_of", "count_of")
-        if kind == "share_of" and single.get("counts") == "events":
+        kind = d.one("reduction_in", "increase_in", "share_of", "count_of", "mean_of")
+        if kind == "share_of" and single.get("counts", "yes or no") != "yes or no":
             kind = "reduction_in"
         measure: dict[str, Any] = {kind: outcome}
         if kind in {"reduction_in", "increase_in"}:
@@ -160,7 +205,9 @@ def _measures(d: _Draw, outcomes: dict[str, Any], names: list[str]) -> dict[str,
                 against += ["comparison_arm"] * 4
             if "baseline" in single:
                 against += ["baseline"] * 2
-            measure |= {"against": d.one(*against), "as": d.one("share", "units")}
+            if "before" in single:
+                against += ["before"] * 4
+            measure |= {"against": d.one(*against), "as": d.one("share", "units", "per person")}
         measures[f"measure {i + 1}"] = measure
     return measures
 
@@ -182,12 +229,21 @@ def _clause_cap(d: _Draw, *, counted: bool) -> Any:
     return cap | ({"payments": d.one(*CAPS)} if d.maybe() else {})
 
 
-def _clause(d: _Draw, names: list[str], measures: dict[str, Any], above: list[str]) -> dict[str, Any]:
-    scope = d.one("each participant", "each cohort", "all cohorts that ran", "the contract")
+def _countable(outcomes: dict[str, Any], names: list[str]) -> list[str]:
+    """Outcomes that a person may be paid for: no scores."""
+    return [name for name in names if outcomes.get(name, {}).get("counts") != "score"]
+
+
+def _clause(
+    d: _Draw, outcomes: dict[str, Any], names: list[str], measures: dict[str, Any], above: list[str]
+) -> dict[str, Any]:
+    countable = _countable(outcomes, names)
+    scopes = ["each participant"] if countable else []
+    scope = d.one(*scopes, "each cohort", "all cohorts that ran", "the contract")
     clause: dict[str, Any] = {"for": scope}
     counted = False
     if scope == "each participant":
-        clause["amount"], counted = {"price": d.one(*MONEY), "times": d.one(*names)}, True
+        clause["amount"], counted = {"price": d.one(*MONEY), "times": d.one(*countable)}, True
     elif scope == "the contract":
         clause |= {"due": d.one("evenly", "at the start", "at the end"), "amount": {"lump_sum": d.one(*MONEY)}}
     else:
@@ -262,14 +318,14 @@ def _finance(d: _Draw) -> dict[str, Any]:
 def _short_forms(d: _Draw, outcomes: dict[str, Any], names: list[str], measures: dict[str, Any]) -> dict[str, Any]:
     structure: dict[str, Any] = {}
     if d.maybe():
-        rows = d.some([*names, *measures], 3)
+        rows = d.some([*_countable(outcomes, names), *measures], 3)
         structure["rate_card"] = {
             name: {"price": d.one(*MONEY), "at_most": d.one(*CAPS)} if d.maybe(3) else d.one(*MONEY) for name in rows
         }
     if d.maybe(3):
         name = d.one(*names)
         sizes = ["1 people", "5 people", 12]
-        if outcomes.get(name, {}).get("counts") != "events":
+        if outcomes.get(name, {}).get("counts", "yes or no") == "yes or no":
             sizes.append("30%")
         size = d.one(*sizes)
         structure["group_threshold"] = {"outcome": name, "at_least": size, "pays": d.one(*MONEY)}
@@ -298,7 +354,7 @@ def _structure(
     else:
         clauses: dict[str, Any] = {}
         for i in range(d.whole(1, 4)):
-            clauses[f"clause {i + 1}"] = _clause(d, names, measures, list(clauses))
+            clauses[f"clause {i + 1}"] = _clause(d, outcomes, names, measures, list(clauses))
         structure["pays"] = clauses
     caps = {key: d.one(*CAPS) for key in d.some(("year", "contract"), 2)}
     if per_person:
@@ -345,7 +401,8 @@ def deal_files(draw: st.DrawFn, engine: str | None = None, people: tuple[int, ..
     names: list[str] = []
     for i in range(d.whole(1, 3)):
         name = f"outcome {i + 1}"
-        outcomes[name] = _chain(d, name) if d.maybe(3) else _single(d)
+        above = [each for each in names if outcomes.get(each, {}).get("counts", "yes or no") == "yes or no"]
+        outcomes[name] = _chain(d, name) if d.maybe(3) else _single(d, tuple(above))
         names += outcomes[name].get("steps", [name])
     measures = _measures(d, outcomes, names)
     data: dict[str, Any] = {"deal": "a deal", "time": time, "engine": engine, "cohorts": cohorts, "outcomes": outcomes}
@@ -353,6 +410,11 @@ def deal_files(draw: st.DrawFn, engine: str | None = None, people: tuple[int, ..
         data["measures"] = measures
     if d.maybe(3):
         data["frailty_correlation"] = d.one("30%", "uniform(10%, 60%)")
+    if d.maybe(4):
+        data["segments"] = {
+            "some": {"share": d.one("30%", "uniform(10%, 60%)"), "levels": {d.one(*outcomes): d.one(0, 0.5, 2)}},
+            "the rest": {"effects": {d.one(*outcomes): d.one(0, "50%")}},
+        }
     if d.maybe(3):
         data["payers"] = {"a payer": "60%", "investors": "40%"}
     if not d.maybe(4):

@@ -45,6 +45,9 @@ DEALS = {
         "pair": ("accommodation sustained 6 months", "entry to employment"),
         "structures": ["as signed", "homes or nothing"],
     },
+    "essex": {"people": 12, "structures": ["as signed", "against like people", "by the young person"]},
+    "innovation_fund": {"people": 60, "structures": ["as signed"]},
+    "youth_engagement_fund": {"people": 60, "structures": ["as signed"]},
 }
 
 

@@ -251,6 +251,22 @@ def _is(quantity: Quantity, value: float) -> bool:
     return quantity.is_fixed and quantity.value == value
 
 
+def _wrong_whole(deal: Deal, name: str, those: str, above: list[str]) -> str:
+    """Say why an outcome cannot be of those who had another."""
+    seen, here = [name], those
+    while here in deal.outcomes and here not in seen:
+        seen.append(here)
+        here = str(deal.outcomes[here].of_those)
+    allowed = f"allowed: a yes/no outcome or milestone above this one ({', '.join(above) or 'there is none'})"
+    if here == name:
+        return f"goes in a circle: {' of those with '.join([*seen, name])}; {allowed}"
+    if those in deal.outcomes and deal.outcomes[those].counts != "yes or no":
+        return f"{those!r} is counted or measured and parts nobody; {allowed}"
+    if those in outcome_names(deal):
+        return f"{those!r} stands below; {allowed}"
+    return _known(those, above, "yes/no outcome or milestone above this one")
+
+
 def _of_those(deal: Deal, path: Path, name: str, outcome: Outcome) -> Found:
     above: list[str] = []
     for other, each in deal.outcomes.items():
@@ -258,7 +274,7 @@ def _of_those(deal: Deal, path: Path, name: str, outcome: Outcome) -> Found:
             break
         above += each.steps or ([other] if each.counts == "yes or no" else [])
     if outcome.of_those not in above:
-        yield (*path, "of_those"), _known(str(outcome.of_those), above, "yes/no outcome or milestone above this one")
+        yield (*path, "of_those"), _wrong_whole(deal, name, str(outcome.of_those), above)
     for key in ("comparison_arm", "before"):
         if getattr(outcome, key) is not None:
             yield (*path, key), "belongs to an outcome of everybody; allowed: outcomes without of_those"

@@ -25,6 +25,7 @@ from simulator.outcomes import (
     draw_people,
     draw_totals,
     fill_arms,
+    fill_levels,
     new_chances,
     policy_stop,
     refer_people,
@@ -80,7 +81,7 @@ def simulate_outcomes(
         [draws, R, B] money after the cap per person.
     """
     size = table.size
-    chances = new_chances(size, segments.share_at.size)
+    chances = new_chances(size, segments.share_at.size, blocks.size)
     most = 1
     if by_people:
         for d in range(values.shape[0]):
@@ -93,6 +94,7 @@ def simulate_outcomes(
         one = outcomes_of(out, d)
         refer_people(v, cohorts, blocks, one.people)
         date_outcomes(v, table, blocks, calendar.step, chances.months, one.when)
+        fill_levels(v, table, segments, cohorts, blocks, one.people, keys.between, draw, chances.level, chances.fresh)
         fill_arms(v, table, segments, cohorts, keys, draw, one)
         stop = policy_stop(v, hazard_at, keys, draw, calendar.first, calendar.last, calendar.periods, calendar.a_year)
         stops[d] = stop

@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 from simulator import ledger as book_of
 from simulator import parameters, reference
 from simulator.deal import Deal
-from simulator.outcomes import BASELINE, BEFORE, TRUE, VERIFIED, WITHOUT, Outcomes, draw_people, new_chances
+from simulator.outcomes import (
+    BASELINE,
+    BEFORE,
+    TRUE,
+    VERIFIED,
+    WITHOUT,
+    Outcomes,
+    draw_people,
+    fill_levels,
+    new_chances,
+)
 from simulator.plan import Plan, compile_plan
 from simulator.run import DefectError, Simulation, header, record_type
 from simulator.yamlfile import join_path
@@ -132,9 +142,21 @@ def _records(
 ) -> list[list[list[tuple[str, int, float]]]]:
     """Person by person: which outcomes were verified, and when."""
     plan = shared.plan
-    chances = new_chances(len(plan.outcome_names), plan.segments.share_at.size)
+    chances = new_chances(len(plan.outcome_names), plan.segments.share_at.size, plan.blocks.size)
     records = np.zeros((max(1, int(one.people.sum())), len(plan.outcome_names)), record_type(plan).dtype)
     again = Outcomes(one.people, one.when, np.zeros_like(one.counts), one.arms)
+    fill_levels(
+        v,
+        plan.outcomes,
+        plan.segments,
+        plan.cohorts,
+        plan.blocks,
+        one.people,
+        shared.keys.between,
+        draw,
+        chances.level,
+        chances.fresh,
+    )
     draw_people(
         v,
         plan.outcomes,

@@ -156,7 +156,8 @@ class Chances(NamedTuple):
     """Scratch of one draw: levels by segment, chances of yes/no outcomes and milestones by class, counts by class."""
 
     weight: Floats  # [K]
-    level: Floats  # [O, S, 2] mean a person without and with the service, of the block at hand
+    level: Floats  # [B, O, S, 2] mean a person without and with the service
+    fresh: NDArray[np.bool_]  # [B] whether any level of a block differs from those of the block before
     served: Floats  # [O, K] given the step before (and not the one excluded)
     unserved: Floats  # [O, K]
     survival: Floats  # [O, K, 2] chance of having come so far, without and with the service
@@ -170,12 +171,13 @@ class Chances(NamedTuple):
 
 
 @kernel
-def new_chances(outcomes: int, segments: int) -> Chances:
+def new_chances(outcomes: int, segments: int, blocks: int) -> Chances:
     """Allocate the scratch of one draw."""
     classes = segments * NODES
     return Chances(
         np.zeros(classes),
-        np.zeros((outcomes, segments, 2)),
+        np.zeros((blocks, outcomes, segments, 2)),
+        np.zeros(blocks, np.bool_),
         np.zeros((outcomes, classes)),
         np.zeros((outcomes, classes)),
         np.zeros((outcomes, classes, 2)),
@@ -302,10 +304,10 @@ def _spread(v: Floats, row: Any, level: float, people: float, u: float) -> float
     """
     between = v[row.between_at]
     extra = _design_effect(v, row, people)
-    if between <= 0.0 and extra <= 0.0:
+    if people <= 0.0 or (between <= 0.0 and extra <= 0.0):
         return level
     if row.kind == SCORE:
-        return level + v[row.spread_at] * math.sqrt(between * between + extra / max(people, 1.0)) * normal_quantile(u)
+        return level + v[row.spread_at] * math.sqrt(between * between + extra / people) * normal_quantile(u)
     if level <= 0.0:
         return level
     if row.kind in (YES_OR_NO, MILESTONE):
@@ -340,6 +342,19 @@ def _varies(v: Floats, row: Any) -> bool:
 
 
 @inner
+def _moves(v: Floats, table: Any, cohorts: Any) -> bool:
+    """Whether levels differ from block to block; if not, they are filled once a draw."""
+    for c in range(1, cohorts.size):
+        if v[cohorts[c].attrition_at] != v[cohorts[0].attrition_at]:
+            return True
+    for o in range(table.size):
+        row = table[o]
+        if v[row.trend_at] != 0.0 or v[row.learning_at] != 0.0 or _varies(v, row):
+            return True
+    return False
+
+
+@inner
 def segment_share(v: Floats, share_at: Ints, s: int) -> float:
     """Share of the people who are of a segment; one segment is what the others leave."""
     if share_at[s] >= 0:
@@ -357,17 +372,63 @@ def fill_levels(
     table: Any,
     segments: Segments,
     cohorts: Any,
-    c: int,
-    years: float,
-    people: float,
-    keys: OutcomeKeys,
+    blocks: Any,
+    people_of: Ints,
+    between: Keys,
     draw: int,
     level: Floats,
-) -> bool:
-    """Fill the levels [O, S, 2] of people of a cohort referred at a date; tell whether any is new."""
-    changed = False
-    level_at, effect_at, between = segments.level_at, segments.effect_at, keys.between
-    stay = 1.0 - v[cohorts[c].attrition_at]
+    fresh: NDArray[np.bool_],
+) -> None:
+    """Fill the levels [B, O, S, 2] of the people of each block, and which blocks have any that is new."""
+    moves = _moves(v, table, cohorts)
+    people = 0.0
+    for b in range(blocks.size):
+        c = blocks[b].cohort
+        if blocks[b].part == 0:
+            people = 0.0
+            for other in range(cohorts[c].first_block, cohorts[c].end_block):
+                people += people_of[other]
+        fresh[b] = b == 0
+        if moves or b == 0:
+            stay = 1.0 - v[cohorts[c].attrition_at]
+            _levels_of_block(
+                v,
+                table,
+                segments.level_at,
+                segments.effect_at,
+                c,
+                stay,
+                blocks[b].years,
+                people,
+                between,
+                draw,
+                level[b],
+            )
+        for o in range(table.size):
+            for s in range(level.shape[2]):
+                if b > 0 and not moves:
+                    level[b, o, s, 0] = level[b - 1, o, s, 0]
+                    level[b, o, s, 1] = level[b - 1, o, s, 1]
+                elif b > 0:
+                    same = level[b, o, s, 0] == level[b - 1, o, s, 0] and level[b, o, s, 1] == level[b - 1, o, s, 1]
+                    fresh[b] = fresh[b] or not same
+
+
+@inner
+def _levels_of_block(
+    v: Floats,
+    table: Any,
+    level_at: Ints,
+    effect_at: Ints,
+    c: int,
+    stay: float,
+    years: float,
+    people: float,
+    between: Keys,
+    draw: int,
+    level: Floats,
+) -> None:
+    """Fill the levels [O, S, 2] of people referred at a date; `stay` is the share of them who do not leave."""
     for o in range(table.size):
         row = table[o]
         spread = _varies(v, row) and not (row.kind == MILESTONE and row.parent >= 0)
@@ -381,10 +442,8 @@ def fill_levels(
             served = _level_with(v, row, without, years, relative, part)
             if spread:
                 without, served = _spread(v, row, without, people, u), _spread(v, row, served, people, u)
-            changed = changed or level[o, s, 0] != without or level[o, s, 1] != served
             level[o, s, 0] = without
             level[o, s, 1] = served
-    return changed
 
 
 @inner
@@ -426,10 +485,9 @@ def _node_chances(chance: float, sigma: float, eligible: Floats, low: int, high:
 
 
 @inner
-def fill_weights(v: Floats, segments: Segments, frailty_at: int, chances: Chances) -> int:
+def fill_weights(v: Floats, share_at: Ints, frailty_at: int, weight: Floats) -> int:
     """Fill the weights of the classes; return the number of nodes of a segment (1 without frailty)."""
     nodes = NODES if v[frailty_at] > 0.0 else 1
-    share_at, weight = segments.share_at, chances.weight
     weight[:] = 0.0
     for s in range(share_at.size):
         share = segment_share(v, share_at, s)
@@ -439,13 +497,13 @@ def fill_weights(v: Floats, segments: Segments, frailty_at: int, chances: Chance
 
 
 @inner
-def fill_chances(v: Floats, table: Any, frailty_at: int, chances: Chances, nodes: int) -> None:
-    """Fill the chances by class from the levels.
+def fill_chances(v: Floats, table: Any, frailty_at: int, chances: Chances, level: Floats, nodes: int) -> None:
+    """Fill the chances by class from the levels [O, S, 2] of a block.
 
     The latent correlation rho of a logistic random intercept gives sigma^2 = rho / (1 - rho) pi^2 / 3 (Snijders and
     Bosker, Multilevel Analysis, 2nd ed., section 17.3). Without the service only the chance of first steps differs.
     """
-    eligible, weight, survival, level = chances.eligible, chances.weight, chances.survival, chances.level
+    eligible, weight, survival = chances.eligible, chances.weight, chances.survival
     served, unserved = chances.served, chances.unserved
     rho = v[frailty_at]
     sigma = math.sqrt(rho / (1.0 - rho)) * math.pi / math.sqrt(3.0)
@@ -483,11 +541,12 @@ def fill_arms(
     share of the gap to the true level of that date is made good.
     """
     people_of, arms, arm_keys = out.people, out.arms, keys.arm
+    share_at, level_at = segments.share_at, segments.level_at
     for o in range(table.size):
         row = table[o]
         for c in range(cohorts.size):
             if row.baseline_at >= 0:
-                arms[o, c, BASELINE] = _baseline(v, row, segments, o, cohorts[c].begins)
+                arms[o, c, BASELINE] = _baseline(v, row, share_at, level_at, o, cohorts[c].begins)
             if row.arm_people_at < 0:
                 continue
             people = 0
@@ -495,7 +554,7 @@ def fill_arms(
                 people += people_of[b]
             size = v[row.arm_people_at] * (people if row.arm_is_ratio else 1.0)
             effective = math.floor(size * v[row.arm_share_at] + 0.5)
-            level = _mixed_level(v, row, segments, o, cohorts[c].years) * (1.0 + v[row.arm_bias_at])
+            level = _mixed_level(v, row, share_at, level_at, o, cohorts[c].years) * (1.0 + v[row.arm_bias_at])
             if _varies(v, row) and effective > 0:
                 level = _spread(v, row, level, float(effective), uniform(arm_keys[o, c], draw, 1))
             arms[o, c, ARM_PEOPLE] = effective
@@ -506,9 +565,8 @@ def fill_arms(
 
 
 @inner
-def _mixed_level(v: Floats, row: Any, segments: Segments, o: int, years: float) -> float:
+def _mixed_level(v: Floats, row: Any, share_at: Ints, level_at: Ints, o: int, years: float) -> float:
     """Level without the service at a date, over all segments."""
-    share_at, level_at = segments.share_at, segments.level_at
     if share_at.size == 1:
         return _level_without(v, row, years, 1.0)
     level = 0.0
@@ -519,14 +577,14 @@ def _mixed_level(v: Floats, row: Any, segments: Segments, o: int, years: float) 
 
 
 @inner
-def _baseline(v: Floats, row: Any, segments: Segments, o: int, begins: float) -> float:
+def _baseline(v: Floats, row: Any, share_at: Ints, level_at: Ints, o: int, begins: float) -> float:
     """Baseline for people whose referral begins so many years after the start of the deal."""
     baseline = v[row.baseline_at]
     share = v[row.resets_share_at] if row.resets_share_at >= 0 else 0.0
     if share > 0.0:
         every = v[row.resets_every_at] / 12.0
         for j in range(1, int(begins / every + 1e-9) + 1):
-            baseline += share * (_mixed_level(v, row, segments, o, j * every) - baseline)
+            baseline += share * (_mixed_level(v, row, share_at, level_at, o, j * every) - baseline)
     return baseline
 
 
@@ -600,15 +658,12 @@ def draw_totals(
     served_chance, unserved_chance, level = chances.served, chances.unserved, chances.level
     people_of, when, counts = out.people, out.when, out.counts
     luck, sizes, befores, evidence, person = keys.luck, keys.size, keys.before, keys.evidence, keys.person
-    nodes = fill_weights(v, segments, frailty_at, chances)
-    of_cohort = 0.0
+    share_at, level_at, fresh = segments.share_at, segments.level_at, chances.fresh
+    nodes = fill_weights(v, share_at, frailty_at, chances.weight)
     for b in range(blocks.size):
         c, part, people = blocks[b].cohort, blocks[b].part, people_of[b]
-        if part == 0:
-            of_cohort = _people_of_cohort(cohorts[c], people_of)
-        changed = fill_levels(v, table, segments, cohorts, c, blocks[b].years, of_cohort, keys, draw, level)
-        if changed or b == 0:
-            fill_chances(v, table, frailty_at, chances, nodes)
+        if fresh[b]:
+            fill_chances(v, table, frailty_at, chances, level[b], nodes)
         _split_by_class(people, chances.weight, number, nodes, person[c], draw, part, heads)
         for o in range(size):
             row = table[o]
@@ -649,11 +704,11 @@ def draw_totals(
                     w = uniform(sizes[o, c], draw, at) if row.kind == AMOUNT else 0.5
                     if row.kind == SCORE and row.before_at >= 0:
                         u = _after(v, row, u, uniform(befores[o, c], draw, at))
-                    true += _total(u, w, served, level[o, s, 1], v, row)
-                    without += _total(u, w, unserved, level[o, s, 0], v, row)
+                    true += _total(u, w, served, level[b, o, s, 1], v, row)
+                    without += _total(u, w, unserved, level[b, o, s, 0], v, row)
                     pool += served
                 if row.before_at >= 0:
-                    relative = v[segments.level_at[s, o]] if segments.level_at[s, o] >= 0 else 1.0
+                    relative = v[level_at[s, o]] if level_at[s, o] >= 0 else 1.0
                     those = 0.0
                     for k in range(s * nodes, (s + 1) * nodes):
                         those += heads[k]
@@ -668,14 +723,6 @@ def draw_totals(
                 accepted = _accept(v, row, evidence[o, c], draw, part, true, pool)
             counts[o, b, VERIFIED] = accepted
     _count_additional(v, table, cohorts, blocks, when, counts)
-
-
-@inner
-def _people_of_cohort(cohort: Any, people_of: Ints) -> float:
-    people = 0.0
-    for b in range(cohort.first_block, cohort.end_block):
-        people += people_of[b]
-    return people
 
 
 @inner
@@ -730,9 +777,9 @@ def draw_people(
     served_chance, unserved_chance, level = chances.served, chances.unserved, chances.level
     counts[:] = 0.0
     has, would, weight = chances.has, chances.would, chances.weight
-    nodes = fill_weights(v, segments, frailty_at, chances)
-    classes = segments.share_at.size * nodes
-    of_cohort = 0.0
+    share_at, level_at, fresh = segments.share_at, segments.level_at, chances.fresh
+    nodes = fill_weights(v, share_at, frailty_at, chances.weight)
+    classes = share_at.size * nodes
     row = 0
     person = 0
     for b in range(blocks.size):
@@ -740,10 +787,8 @@ def draw_people(
         claim = cohorts[c].claim
         if blocks[b].part == 0:
             person = 0
-            of_cohort = _people_of_cohort(cohorts[c], people_of)
-        changed = fill_levels(v, table, segments, cohorts, c, blocks[b].years, of_cohort, keys, draw, level)
-        if changed or b == 0:
-            fill_chances(v, table, frailty_at, chances, nodes)
+        if fresh[b]:
+            fill_chances(v, table, frailty_at, chances, level[b], nodes)
         for _ in range(people_of[b]):
             k = 0
             if classes > 1:
@@ -762,7 +807,7 @@ def draw_people(
                 if outcome.before_at >= 0:
                     u = uniform(chain_keys[outcome.chain, c], draw, person * _SLOTS + 2)
                     w = uniform(chain_keys[outcome.chain, c], draw, person * _SLOTS + 3)
-                    relative = v[segments.level_at[s, o]] if segments.level_at[s, o] >= 0 else 1.0
+                    relative = v[level_at[s, o]] if level_at[s, o] >= 0 else 1.0
                     counts[o, b, BEFORE] += _total(u, w, 1.0, v[outcome.before_at] * relative, v, outcome)
                 able = outcome.parent < 0 or has[outcome.parent]
                 able_without = outcome.parent < 0 or would[outcome.parent]
@@ -780,10 +825,10 @@ def draw_people(
                         w = uniform(chain_keys[outcome.chain, c], draw, person * _SLOTS + 1)
                     if outcome.kind == SCORE and outcome.before_at >= 0:
                         u = _after(v, outcome, u, uniform(chain_keys[outcome.chain, c], draw, person * _SLOTS + 2))
-                    true = _total(u, w, 1.0, level[o, s, 1], v, outcome) if able else 0.0
+                    true = _total(u, w, 1.0, level[b, o, s, 1], v, outcome) if able else 0.0
                     counts[o, b, TRUE] += true
                     if able_without:
-                        counts[o, b, WITHOUT] += _total(u, w, 1.0, level[o, s, 0], v, outcome)
+                        counts[o, b, WITHOUT] += _total(u, w, 1.0, level[b, o, s, 0], v, outcome)
                     if able and when[o, b] <= claim:
                         accepted = _accept(v, outcome, evidence[o, c], draw, person, true, 1.0)
                         records[row, o] = accepted

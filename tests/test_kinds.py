@@ -251,6 +251,16 @@ def test_cohorts_that_are_not_alike_make_totals_beta_binomial(engine):
     assert chisquare(seen, np.add.reduceat(expected, bins[:-1])).pvalue > 1e-5
 
 
+@ENGINES
+def test_nobody_varies_from_cohort_to_cohort(engine):
+    cohorts = {"none": {"people": 0, "referred": "2020-01"}, "one": {"people": 1, "referred": "2020-01"}}
+    moving = {"between_cohorts": "20%", "clusters": {"size": 5, "icc": "50%"}}
+    found, _ = drawn(deal_of({name: each | moving for name, each in KINDS.items()}, engine, cohorts), draws=2000)
+    for name, each in found.items():
+        assert not each["true"][:, 0].any(), name
+        assert each["true"][:, 1].any(), name
+
+
 VARIABLE = {
     "events": ({"counts": "events", "without_service": 1.5, "dispersion": 0.7}, 1.5 + 1.5**2 / 0.7, 1.5),
     "amount": (DAYS, 0.4 * (8100 + 90000) - 14400, 120.0),

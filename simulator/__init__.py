@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from simulator.compare import compare
     from simulator.dealfile import load, loads
     from simulator.explain import explain
     from simulator.result import Result
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
     from simulator.settle import settle
     from simulator.yamlfile import DealError
 
-__all__ = ["DealError", "Result", "__version__", "explain", "load", "loads", "settle", "simulate"]
+__all__ = ["DealError", "Result", "__version__", "compare", "explain", "load", "loads", "settle", "simulate"]
 
 _HOMES = {
     "DealError": "simulator.yamlfile",
     "Result": "simulator.result",
+    "compare": "simulator.compare",
     "explain": "simulator.explain",
     "load": "simulator.dealfile",
     "loads": "simulator.dealfile",

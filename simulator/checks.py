@@ -61,6 +61,7 @@ def problems(deal: Deal, *, changed: bool = False) -> list[tuple[Path, str]]:
     resolved = resolve(deal)
     found += _measures(resolved)
     found += ((_written(deal, path), message) for path, message in _structures(resolved))
+    found += _worths(deal)
     if not found:
         found += _provenance(deal, resolved, changed)
         found += _horizon(resolved)
@@ -371,6 +372,27 @@ def _chain(path: Path, outcome: Outcome) -> Found:
                         "allowed: steps that follow the same one",
                     )
         above.append(name)
+
+
+def _worths(deal: Deal) -> Found:
+    outcomes, grades = outcome_names(deal), deal.optimism_bias or {}
+    for key, worths in (("savings", deal.savings or {}), ("social_value", deal.social_value or {})):
+        groups = [each.one_of for each in worths.values()]
+        for name, each in worths.items():
+            path: Path = (key, name)
+            if each.outcome not in outcomes:
+                yield (*path, "outcome"), _known(each.outcome, outcomes, "outcome")
+            if each.evidence not in grades:
+                yield (*path, "evidence"), _known(each.evidence, grades, "grade under optimism_bias")
+            if each.each.form == "a year" and each.lasts is None:
+                yield path, "is worth something a year, but for how long is not said; allowed: with lasts: DURATION"
+            if each.each.form == "once" and each.lasts is not None:
+                yield (*path, "lasts"), "belongs to a worth by the year; allowed: with each: AMOUNT a year"
+            if each.one_of is not None and groups.count(each.one_of) == 1:
+                yield (
+                    (*path, "one_of"),
+                    f"{each.one_of!r} is a group of one; allowed: a name that another of the {key} has, too",
+                )
 
 
 def _short_forms(deal: Deal) -> Found:

@@ -130,6 +130,60 @@ def run(
 
 @cli.command()
 @click.argument("deal")
+@click.option(
+    "--against",
+    multiple=True,
+    metavar="NAME",
+    help="nothing, conventional, results without investors, or a structure. Repeatable. [the first three]",
+)
+@click.option("--budget", is_flag=True, help="Cash by financial year and payer, too.")
+@click.option("--three-ms", is_flag=True, help="Print the grades of each paid outcome with their reasons, too.")
+@_options("draws", "seed", "threads", "set", "structure", "format", "quiet")
+def compare(
+    deal: str,
+    against: tuple[str, ...],
+    budget: bool,
+    three_ms: bool,
+    draws: int,
+    seed: int,
+    threads: int | None,
+    sets: tuple[str, ...],
+    structures: tuple[str, ...],
+    form: str,
+    quiet: bool,
+) -> None:
+    """Is DEAL better value than nothing, a fee, or results without investors? Paired draw by draw."""
+    from simulator.dealfile import load
+
+    loaded = load(deal, sets)
+    names = _known_structures(loaded.structures, structures)
+    from simulator.compare import COMPARATORS, rows
+    from simulator.compare import compare as compare_deal
+    from simulator.run import TooLargeError, will_compile
+
+    others = _known_structures(dict.fromkeys((*COMPARATORS, *loaded.structures)), against, "comparator")
+    if not quiet and will_compile():
+        click.echo("compiling the kernels, once for this installation; this takes some seconds", err=True)
+    try:
+        with _progress(draws, quiet) as progress:
+            data = compare_deal(loaded, draws, seed, names, others, budget, threads, progress)
+    except TooLargeError as error:
+        raise click.UsageError(str(error)) from None
+    if form == "json":
+        _print(_json(data))
+    elif form == "csv":
+        _print_csv(["structure", "party", "metric", "statistic", "value", "standard_error"], rows(data))
+    else:
+        from simulator.value_tables import compare_tables
+
+        _print_tables(compare_tables(data, three_ms=three_ms))
+    if not quiet:
+        for line in data["warnings"]:
+            click.echo(f"warning: {line}", err=True)
+
+
+@cli.command()
+@click.argument("deal")
 @click.option("--results", required=True, metavar="FILE", help="Observed results, CSV or YAML.")
 @_options("set", "structure", "format", "quiet")
 def settle(deal: str, results: str, sets: tuple[str, ...], structures: tuple[str, ...], form: str, quiet: bool) -> None:
@@ -243,7 +297,7 @@ def schema() -> None:
 # ---------------------------------------------------------------------------------------------------------------
 
 
-def _known_structures(known: Mapping[str, Any], asked: tuple[str, ...]) -> list[str] | None:
+def _known_structures(known: Mapping[str, Any], asked: tuple[str, ...], what: str = "structure") -> list[str] | None:
     if not asked:
         return None
     from simulator.yamlfile import nearest
@@ -252,7 +306,7 @@ def _known_structures(known: Mapping[str, Any], asked: tuple[str, ...]) -> list[
         if name not in known:
             near = nearest(name, known)
             hint = f"did you mean {near!r}?" if near else "allowed: " + ", ".join(known)
-            raise click.UsageError(f"no structure is called {name!r}; {hint}")
+            raise click.UsageError(f"no {what} is called {name!r}; {hint}")
     return [name for name in known if name in asked]
 
 

@@ -344,6 +344,18 @@ Trend = Annotated[
         what="change a year",
     ),
 ]
+Effectiveness = Annotated[Quantity, Reads("share", Range(0, 100))]
+UnitValue = Annotated[
+    Worded,
+    ReadsWorded(
+        unit="money",
+        legal=Range(0, 1e18),
+        forms=(("once", "once"), ("a year", "a year"), ("per year", "a year")),
+        before=False,
+        default="once",
+        what="worth of an outcome",
+    ),
+]
 InterestRate = Annotated[
     Worded,
     ReadsWorded(
@@ -934,6 +946,8 @@ class Structure(Model):
     payer_costs: Costs | None = None
     """The payer's own costs of the contract; its cost is these and the payments."""
     finance: FinanceOrNone | None = None
+    effectiveness: Effectiveness | None = None
+    """Effect of the service under this structure as a share of what the file says; by default the same, 100%."""
 
 
 def _rank(value: Any) -> float:
@@ -966,6 +980,30 @@ class RankCorrelation(Model):
         WithJsonSchema({"type": ["number", "string"], "pattern": r"^\S.*$", "examples": ["40%", "-25%"]}),
     ]
     """Spearman's rank correlation."""
+
+
+class Worth(Model):
+    """What one additional outcome is worth to society: money once, or so much a year for as long as it lasts."""
+
+    outcome: str
+    each: UnitValue
+    after: Lag = parse("0 months", "duration")
+    """Time from when the outcome is known to the worth, or to its beginning."""
+    lasts: Lag | None = None
+    """With `a year`: for how long."""
+    evidence: str
+    """Grade of the evidence, a name under `optimism_bias`."""
+    one_of: str | None = None
+    """Worths of one group overlap: in each draw only the largest of them counts."""
+
+
+class Saving(Worth):
+    """What a public body saves by one additional outcome."""
+
+    to: str
+    """A payer of the deal, or another public body."""
+    cashable: Share = parse(0.0, "share")
+    """Share that can be taken out of a budget; the rest frees capacity."""
 
 
 class PolicyChange(Model):
@@ -1034,6 +1072,12 @@ class Deal(Model):
     finance: FinanceOrNone = "none"
     structures: dict[str, Structure]
     ends_early: EndsEarly = EndsEarly()
+    savings: dict[str, Saving] | None = None
+    """What additional outcomes save public bodies."""
+    social_value: dict[str, Worth] | None = None
+    """What additional outcomes are worth beside the savings."""
+    optimism_bias: dict[str, Share] | None = None
+    """Grade of evidence -> share that is taken off a saving or a social value."""
     actual: Actual | None = None
 
 

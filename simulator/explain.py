@@ -66,9 +66,9 @@ def explain(
     plan = compile_plan(deal)
     shared = Simulation(plan, seed, names)
     values, _ = parameters.values(plan, shared.value_keys, draw, 1)
-    out, stops, _, capped = shared.outcomes(draw, values)
+    alike = shared.outcomes(draw, values)
+    out, stops = alike[:2]
     one = Outcomes(out.people[0], out.when[0], out.counts[0], out.arms[0])
-    happened = happened_in(plan, one, int(stops[0]), _records(shared, draw, values[0], one) if plan.people else None)
     by_path = parameters.row_by_path(plan.columns, values[0])
     expected = parameters.row_by_path(plan.columns, plan.expected)
     answers = header(deal, seed, None) | {
@@ -82,6 +82,11 @@ def explain(
         "structures": {},
     }
     for name in names:
+        out, stops, _, capped = shared.outcomes_under(name, draw, values, alike)
+        own = Outcomes(out.people[0], out.when[0], out.counts[0], out.arms[0])
+        row = parameters.as_effective(plan, name, values)
+        records = _records(shared, draw, (values if row is None else row)[0], own) if plan.people else None
+        happened = happened_in(plan, own, int(stops[0]), records)
         ledger = reference.play(deal, name, by_path, expected, happened)
         ledger.check()
         met = np.zeros((len(plan.clause_names[name]), len(plan.cohort_names) + 2), np.int64)

@@ -116,7 +116,11 @@ PAYMENTS, PAYMENTS_PV, UNCAPPED, COST, COST_PV = 0, 1, 2, 3, 4
 IRR, MULTIPLE, ON_COMMITTED, ON_PEAK, NPV, PAYBACK, PEAK, HURDLE = 5, 6, 7, 8, 9, 10, 11, 12
 SURPLUS, LOWEST_CASH, REAL_PAYMENTS, COUNTED_PAYMENTS = 13, 14, 15, 16
 IRR_CODE, LATE, BROKEN, STOPPED = 17, 18, 19, 20
-METRICS = 21
+STOP_AT, LOWEST_AT, OTHERS_PV, CAPITAL_PV, SERVICE_PV = 21, 22, 23, 24, 25
+"""Last period of service that counts (T + 1 where nothing cut it short); years until the provider's lowest cash; and
+where payments go, at the payers' rate: set-up, management and evaluation; investors' flows and idle cash; and what the
+service costs and leaves the provider. The three add up to the present value of the payments."""
+METRICS = 26
 
 
 def new_book(clauses: int, cohorts: int, periods: int, years: int) -> Book:
@@ -526,6 +530,7 @@ def play(
     out[COUNTED_PAYMENTS] = counted
     out[LATE] = late + beyond
     out[STOPPED] = 1.0 if stop < last else 0.0
+    out[STOP_AT] = stop
     contract_cap = v[terms.contract_cap_at] if terms.contract_cap_at >= 0 else np.inf
     rule = _check(contract_cap, called, profit, commitment, totals[0], T, has_finance, flows)
     out[BROKEN] = 1.0 if broken else rule
@@ -673,7 +678,8 @@ def _really(
 
 
 @inner
-def _nominal(v: Floats, rate_at: int, real: int, inflation_at: int) -> float:
+def nominal_rate(v: Floats, rate_at: int, real: int, inflation_at: int) -> float:
+    """Nominal rate a year of a rate that the file states as real or nominal."""
     return (1.0 + v[rate_at]) * (1.0 + v[inflation_at]) - 1.0 if real else v[rate_at]
 
 
@@ -702,16 +708,25 @@ def _measure(
     """Turn a finished ledger into metrics. A present value is at the start of the deal, in nominal money."""
     T = calendar.periods
     flows, settled, by_year, year = book.flows, book.settled, book.by_year, calendar.year
-    payer_rate = _nominal(v, calendar.payer_rate_at, calendar.payer_real, calendar.inflation_at)
+    payer_rate = nominal_rate(v, calendar.payer_rate_at, calendar.payer_real, calendar.inflation_at)
     discount = (1.0 + payer_rate) ** (-1.0 / calendar.a_year)
     payments = 0.0
     payments_pv = 0.0
     own = 0.0
     own_pv = 0.0
     factor = 1.0
+    others_pv = 0.0
+    capital_pv = 0.0
+    service_pv = 0.0
+    in_hand = 0.0
     cash = 0.0
     lowest = 0.0
+    lowest_at = np.nan
     for t in range(T + 1):
+        others_pv += factor * flows[OTHER_PARTIES, t]
+        capital_pv += factor * (flows[INVESTOR, t] + flows[VEHICLE, t] - in_hand)
+        service_pv += factor * (flows[SERVICE, t] + flows[PROVIDERS, t])
+        in_hand = flows[VEHICLE, t]
         payments += flows[RECEIPTS, t]
         payments_pv += factor * flows[RECEIPTS, t]
         own += flows[PAYER_COSTS, t]
@@ -719,7 +734,9 @@ def _measure(
         factor *= discount
         by_year[year[t]] += flows[RECEIPTS, t] + flows[PAYER_COSTS, t]
         cash += flows[PROVIDERS, t]
-        lowest = min(lowest, cash)
+        if cash < lowest:
+            lowest = cash
+            lowest_at = t / calendar.a_year
     uncapped = 0.0
     for k in range(settled.shape[0]):
         for column in range(settled.shape[1]):
@@ -732,12 +749,16 @@ def _measure(
     out[COST_PV] = payments_pv + own_pv
     out[SURPLUS] = cash
     out[LOWEST_CASH] = lowest
+    out[LOWEST_AT] = lowest_at
+    out[OTHERS_PV] = others_pv
+    out[CAPITAL_PV] = capital_pv
+    out[SERVICE_PV] = service_pv
     if not has_finance:
         return
     investor = flows[INVESTOR, : T + 1]
     _drop_rounding(investor)
     rate, code = metrics.irr(investor, calendar.a_year)
-    hurdle = _nominal(v, calendar.investor_rate_at, calendar.investor_real, calendar.inflation_at)
+    hurdle = nominal_rate(v, calendar.investor_rate_at, calendar.investor_real, calendar.inflation_at)
     peak = metrics.peak_funding_need(investor)
     out[IRR] = rate
     out[IRR_CODE] = code

@@ -64,6 +64,31 @@ def _moved_together(plan: Plan, keys: list[np.uint64], start: int, number: int) 
     return moved
 
 
+def as_effective(plan: Plan, structure: str, rows: Floats) -> Floats | None:
+    """Value rows with the effect of the service that it has under one structure.
+
+    Effects of single outcomes are multiplied by the structure's effectiveness; of a chain, the chance of each first
+    step becomes what it is without the service plus so much of the difference. Rows that need no change give None.
+
+    Parameters
+    ----------
+    rows
+        [draws, columns], left as they are.
+    """
+    column = plan.effectiveness_at[structure]
+    if column < 0 or (plan.columns[column].quantity.is_fixed and plan.columns[column].quantity.value == 1.0):
+        return None
+    times = rows[:, column]
+    changed = rows.copy()
+    for outcome in plan.outcomes:
+        if outcome["effect_at"] >= 0:
+            changed[:, outcome["effect_at"]] *= times
+        elif outcome["first_at"] >= 0:
+            without, served = rows[:, outcome["first_at"]], rows[:, outcome["level_at"]]
+            changed[:, outcome["level_at"]] = np.clip(without + times * (served - without), 0.0, 1.0)
+    return changed
+
+
 def row_by_path(columns: tuple[Column, ...], row: Floats) -> dict[tuple[str | int, ...], float]:
     """Give one value row its names back."""
     return {column.path: float(value) for column, value in zip(columns, row, strict=True)}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from simulator import clauses as c
-from simulator import copula
+from simulator import copula, worth
 from simulator import outcomes as o
 from simulator import waterfall as w
 from simulator.deal import (
@@ -94,6 +94,11 @@ class Plan:
     payers: dict[str, dict[str, float]]
     frailty_at: int
     hazard_at: int
+    effectiveness_at: dict[str, int]
+    """Column of the relative effectiveness of each structure, -1 where it is not stated."""
+    worths: np.ndarray
+    """Savings and then social values."""
+    worth_names: tuple[str, ...]
 
 
 def _ints(values: list[Any]) -> np.ndarray:
@@ -173,6 +178,9 @@ def compile_plan(deal: Deal) -> Plan:
         },
         frailty_at=at("frailty_correlation"),
         hazard_at=at("ends_early", "policy_change", "chance_a_year"),
+        effectiveness_at={name: at("structures", name, "effectiveness") for name in deal.structures},
+        worths=_worth_table(deal, at, names),
+        worth_names=(*(deal.savings or {}), *(deal.social_value or {})),
     )
 
 
@@ -296,6 +304,31 @@ def _milestone_rows(at: _Columns, names: list[str], chain: int, name: str, outco
             }
         )
     return rows
+
+
+def _worth_table(deal: Deal, at: _Columns, outcomes: list[str]) -> np.ndarray:
+    rows: list[dict[str, Any]] = []
+    groups: list[tuple[str, str]] = []
+    for key, worths in (("savings", deal.savings or {}), ("social_value", deal.social_value or {})):
+        for name, each in worths.items():
+            group = -1
+            if each.one_of is not None:
+                if (key, each.one_of) not in groups:
+                    groups.append((key, each.one_of))
+                group = groups.index((key, each.one_of))
+            rows.append(
+                {
+                    "outcome": outcomes.index(each.outcome),
+                    "each_at": at(key, name, "each"),
+                    "yearly": int(each.each.form == "a year"),
+                    "after_at": at(key, name, "after"),
+                    "lasts_at": at(key, name, "lasts"),
+                    "cashable_at": at(key, name, "cashable"),
+                    "bias_at": at("optimism_bias", each.evidence),
+                    "group": group,
+                }
+            )
+    return _rows(worth.WORTH, rows)
 
 
 def _cohort_tables(deal: Deal, at: _Columns) -> tuple[np.ndarray, np.ndarray]:

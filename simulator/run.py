@@ -135,6 +135,13 @@ class Simulation:
         )
         return out, stops, totals, capped
 
+    def outcomes_under(
+        self, name: str, start: int, values: Floats, alike: tuple[Outcomes, Ints, Floats, Floats]
+    ) -> tuple[Outcomes, Ints, Floats, Floats]:
+        """Outcomes under one structure: those that are alike under all, or its own from the same uniforms."""
+        changed = parameters.as_effective(self.plan, name, values)
+        return alike if changed is None else self.outcomes(start, changed)
+
     def settle(
         self, name: str, values: Floats, out: Outcomes, stops: Ints, capped: Floats, met: Ints
     ) -> tuple[Floats, Floats]:
@@ -357,6 +364,7 @@ def _block(shared: Simulation, start: int, number: int) -> _Done:
     values, clamped = parameters.values(plan, shared.value_keys, start, number)
     totals = np.empty((number, len(plan.outcome_names), 4))
     found = {name: np.empty((number, book_of.METRICS)) for name in shared.names}
+    additional = {name: np.empty((number, len(plan.outcome_names))) for name in shared.names}
     years = {name: np.empty((number, len(plan.years))) for name in shared.names}
     met = {
         name: np.zeros((len(plan.clause_names[name]), len(plan.cohort_names) + 2), np.int64) for name in shared.names
@@ -364,10 +372,12 @@ def _block(shared: Simulation, start: int, number: int) -> _Done:
     for low in range(0, number, shared.chunk):
         high = min(low + shared.chunk, number)
         part = values[low:high]
-        out, stops, totals[low:high], capped = shared.outcomes(start + low, part)
+        alike = shared.outcomes(start + low, part)
+        totals[low:high] = alike[2]
         for name in shared.names:
+            out, stops, own, capped = shared.outcomes_under(name, start + low, part, alike)
+            additional[name][low:high] = own[:, :, 3]
             found[name][low:high], years[name][low:high] = shared.settle(name, part, out, stops, capped, met[name])
-    additional = np.ascontiguousarray(totals[:, :, 3])
     cost = {
         name: np.repeat(rows[:, book_of.COST : book_of.COST + 1], len(plan.outcome_names), axis=1)
         for name, rows in found.items()
@@ -384,7 +394,7 @@ def _block(shared: Simulation, start: int, number: int) -> _Done:
         deadweight={
             name: metrics.pair_moments(rows[:, _REAL].copy(), rows[:, _COUNTED].copy()) for name, rows in found.items()
         },
-        per_additional={name: metrics.pair_moments(cost[name], additional) for name in found},
+        per_additional={name: metrics.pair_moments(cost[name], additional[name]) for name in found},
     )
 
 
@@ -485,7 +495,7 @@ def _report(
         "engine": "people" if plan.people else "aggregate",
         "warnings": _warnings(plan, draws, found, clamped),
         "outcomes": outcomes,
-        "structures": {name: _structure(plan, name, each, draws, totals) for name, each in found.items()},
+        "structures": {name: _structure(plan, name, each, draws) for name, each in found.items()},
     }
 
 
@@ -537,7 +547,7 @@ def _warnings(plan: Plan, draws: int, found: dict[str, Found], clamped: dict[int
     return lines
 
 
-def _structure(plan: Plan, name: str, each: Found, draws: int, totals: list[list[Series]]) -> dict[str, Any]:
+def _structure(plan: Plan, name: str, each: Found, draws: int) -> dict[str, Any]:
     clauses = plan.clause_names[name]
     number = len(plan.cohort_names)
     triggers: dict[str, Any] = {}
@@ -548,7 +558,7 @@ def _structure(plan: Plan, name: str, each: Found, draws: int, totals: list[list
                 triggers[f"{clause} [{cohort}]"] = metrics.probability(int(each.met[k, c]), draws)
     triggers["any payment"] = metrics.probability(each.paid, draws)
     series = each.series
-    payer = _payer(plan, each, totals)
+    payer = _payer(plan, each)
     return {
         "triggers": triggers,
         "payments": series["payments"].summary(),
@@ -609,13 +619,14 @@ def _investor(plan: Plan, name: str, each: Found) -> dict[str, Any] | None:
     return answers | {"tranches": {"investors": dict(answers)}}
 
 
-def _payer(plan: Plan, each: Found, totals: list[list[Series]]) -> dict[str, Any]:
+def _payer(plan: Plan, each: Found) -> dict[str, Any]:
     per_additional: dict[str, Any] = {}
     for o, name in enumerate(plan.outcome_names):
-        moments = totals[o][3].moments
+        pairs = each.per_additional[o]
+        moments = Moments(pairs.count, pairs.mean_y, pairs.m2_y)
         # a ratio of means has no meaning where the sign of what it divides by is in doubt
         clear = moments.count > 1 and moments.mean > 3.0 * moments.standard_error
-        per_additional[name] = each.per_additional[o].estimate() if clear else None
+        per_additional[name] = pairs.estimate() if clear else None
     defined = each.deadweight.count > 0 and each.deadweight.mean_y > 0.0
     deadweight = None
     if defined:

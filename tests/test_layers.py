@@ -13,15 +13,17 @@ LAYERS = [
     {"deal", "chance", "clauses", "waterfall", "metrics", "result"},
     {"checks", "outcomes", "reference"},
     {"dealfile", "ledger"},
+    {"worth"},
     {"plan", "observed", "draws"},
     {"parameters"},
     {"run"},
-    {"explain"},
-    {"settle"},
+    {"explain", "three_ms", "budget"},
+    {"settle", "compare"},
     {"report"},
+    {"value_tables"},
     {"cli"},
 ]
-KERNELS = {"chance", "clauses", "waterfall", "metrics", "outcomes", "ledger", "draws"}
+KERNELS = {"chance", "clauses", "waterfall", "metrics", "outcomes", "ledger", "worth", "draws"}
 DESCRIPTION = {"quantity", "deal", "checks", "dealfile", "yamlfile", "reference"}
 
 

@@ -1,0 +1,246 @@
+"""The most that an outcomes contract can cost its payers, by financial year: an upper bound that no draw exceeds.
+
+It follows from caps, prices, the number of people and the calendar alone. It need not be reached: clauses that exclude
+each other are added, and what can fall due in several years counts in full in each of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from simulator import clauses as c
+from simulator import outcomes as o
+from simulator import waterfall as w
+from simulator.plan import Plan
+
+_NO_BOUND = 1e12  # legal bounds from here on only keep arithmetic exact
+
+
+def contractual_maximum(plan: Plan, name: str, *, whole: bool = False) -> tuple[list[float | None], str | None]:
+    """Bound the cash of all payers: payments and the payers' own costs.
+
+    Parameters
+    ----------
+    plan
+        The compiled deal.
+    name
+        A payment structure.
+    whole
+        Bound all years together instead of each.
+
+    Returns
+    -------
+    bounds : list
+        Money by financial year (one for all if `whole`), None where the contract sets no bound.
+    reason : str or None
+        Why there is no bound, where one is missing.
+    """
+    terms = _Terms(plan, name)
+    years = [terms.periods] if whole else [terms.in_year(y) for y in range(len(plan.years))]
+    bounds: list[float | None] = []
+    reason = None
+    for periods in years:
+        most, why = terms.most(periods)
+        bounds.append(None if math.isinf(most) else most)
+        reason = reason or (why if math.isinf(most) else None)
+    return bounds, reason
+
+
+@dataclass
+class _Terms:
+    """The bounds of one structure."""
+
+    plan: Plan
+    name: str
+
+    def __post_init__(self) -> None:
+        """Read the terms, and the delay of payment at its least and most."""
+        plan, calendar = self.plan, self.plan.calendar
+        self.terms = plan.structures[self.name]
+        self.T, self.first, self.last = calendar.periods, calendar.first, calendar.last
+        self.periods = range(self.T + 1)
+        low, high = self._range(self.terms.paid_after_at)
+        steps = (math.ceil(min(each, 1e6) / calendar.step - 1e-9) for each in (low, high))
+        self.soonest, self.latest = steps
+        self.people = {i: self._people(i) for i in range(plan.cohorts.size)}
+        self.can_stop = plan.hazard_at >= 0 or bool(self.terms.finance.has and self.terms.finance.stops_referrals)
+
+    def in_year(self, y: int) -> range:
+        """Periods of a financial year."""
+        inside = [t for t in self.periods if self.plan.calendar.year[t] == y]
+        return range(inside[0], inside[-1] + 1)
+
+    def most(self, periods: range) -> tuple[float, str | None]:
+        """Bound the cash that can move in some periods, and say what has no bound."""
+        payments, why = self._payments(periods)
+        own, why_own = self._own_costs(periods)
+        return payments + own, why or why_own
+
+    def _range(self, at: int) -> tuple[float, float]:
+        if at < 0:
+            return 0.0, 0.0
+        column = self.plan.columns[at]
+        low, high = column.quantity.support()
+        low, high = max(low, column.low), min(high, column.high)
+        return low, math.inf if high >= _NO_BOUND else high
+
+    def _most(self, at: int) -> float:
+        return self._range(at)[1]
+
+    def _people(self, cohort: int) -> float:
+        row = self.plan.cohorts[cohort]
+        planned, share = self._most(row["people_at"]), self._most(row["referrals_at"])
+        return math.floor(planned * share + 0.5) if math.isfinite(planned * share) else math.inf
+
+    # -- payments ----------------------------------------------------------------------------------------------
+
+    def _settled_for(self, periods: range) -> list[int]:
+        """Periods of settlement whose payment can arrive in these; what is late arrives at the end."""
+        return [
+            t
+            for t in range(1, self.T + 1)
+            if min(t + self.soonest, self.T) <= periods[-1] and min(t + self.latest, self.T) >= periods[0]
+        ]
+
+    def _payments(self, periods: range) -> tuple[float, str | None]:
+        settled = self._settled_for(periods)
+        total, why = 0.0, None
+        by_person = 0.0
+        for k, clause in enumerate(self.terms.clauses):
+            label = self.plan.clause_names[self.name][k]
+            most, reason = self._clause(clause, settled)
+            most = min(most, self._cap(clause["cap_at"]))
+            if math.isinf(most):
+                why = why or f"{label}: {reason}"
+            if clause["scope"] == c.EACH_PARTICIPANT:
+                by_person += most
+            else:
+                total += most
+        per_person = self.plan.per_person_cap[self.name]
+        if per_person >= 0:
+            by_person = min(by_person, _times(sum(self.people.values()), self._most(per_person)))
+        total += by_person
+        total = min(total, self._cap(self.terms.contract_cap_at))
+        if self.terms.year_cap_at >= 0:
+            years = {int(self.plan.calendar.year[t]) for t in settled}
+            total = min(total, _times(len(years), self._most(self.terms.year_cap_at)))
+        return total, why
+
+    def _cap(self, at: int) -> float:
+        return self._most(at) if at >= 0 else math.inf
+
+    def _clause(self, clause: Any, settled: list[int]) -> tuple[float, str]:
+        """Bound what one clause can owe in some periods of settlement, before the caps of the structure."""
+        if clause["scope"] == c.CONTRACT:
+            return self._fee(clause, settled), "the fee has no largest value"
+        if not any(t >= self._earliest(clause["outcome"]) for t in settled):
+            return 0.0, ""
+        if clause["by"] >= 0:
+            rate = max(self._most(at) for at in self._table(clause))
+        else:
+            rate = self._most(clause["rate_at"])
+        if clause["scope"] == c.EACH_PARTICIPANT:
+            number = self._outcomes(clause["outcome"], sum(self.people.values()))
+        elif clause["times"] >= 0:
+            groups: Iterable[Any] = self.people.values()
+            if clause["scope"] == c.POOLED:
+                groups = [sum(self.people.values())]
+            number = sum(self._measure(self.plan.measures[clause["times"]], people) for people in groups)
+        else:
+            number = float(len(self.people)) if clause["scope"] == c.EACH_COHORT else 1.0
+            return _times(number, rate), "its amount has no largest value"
+        number = min(number, self._cap(clause["outcome_cap_at"]))
+        what = "its price has no largest value" if math.isinf(rate) else "the number that it pays for is not limited"
+        return _times(number, rate), what
+
+    def _earliest(self, outcome: int) -> int:
+        """First period in which anybody's outcome can be known, or is known to come too late to be claimed."""
+        plan, months, each = self.plan, 0.0, outcome
+        while each >= 0:
+            months += self._range(plan.outcomes[each]["after_at"])[0]
+            each = plan.outcomes[each]["parent"]
+        lag = max(0, math.ceil(months / plan.calendar.step - 0.5 - 1e-9))
+        known = self.T + 1
+        for block in plan.blocks:
+            claim = int(plan.cohorts[block["cohort"]]["claim"])
+            known = min(known, int(block["last"]) + lag, max(claim, int(block["last"])))
+        return known
+
+    def _table(self, clause: Any) -> list[int]:
+        points = self.terms.points[clause["first_point"] : clause["end_point"]]
+        extra = [int(clause["above_at"])] if clause["above_at"] >= 0 else []
+        return [int(clause["below_at"]), *(int(point["amount_at"]) for point in points), *extra]
+
+    def _fee(self, clause: Any, settled: list[int]) -> float:
+        fee = self._most(clause["rate_at"])
+        length = self.last - self.first + 1
+        if clause["due"] == c.EVENLY:
+            share = sum(self.first <= t <= self.last for t in settled) / length
+        elif clause["due"] == c.AT_THE_START:
+            share = float(1 in settled)
+        else:
+            share = float(self.last in settled or (self.can_stop and any(self.first < t <= self.last for t in settled)))
+        return _times(share, fee)
+
+    def _outcomes(self, outcome: int, people: float) -> float:
+        """Most outcomes that can be verified among some people."""
+        return math.inf if people > 0 and self.plan.outcomes[outcome]["kind"] == o.EVENTS else people
+
+    def _measure(self, measure: Any, people: float) -> float:
+        """Most that a measure can be for some people; a reduction is at most all of what it is compared with."""
+        ours = self._outcomes(measure["outcome"], people)
+        low, level = self._range(measure["level_at"]) if measure["against"] == c.LEVEL else (0.0, math.inf)
+        if measure["kind"] == c.COUNT:
+            return ours
+        if measure["kind"] == c.SHARE:
+            return ours / people if 0 < people < math.inf else ours
+        if measure["sign"] < 0:
+            base = _times(people, level)
+            if measure["against"] == c.ARM:
+                base = self._outcomes(measure["outcome"], people)
+            return base if measure["kind"] == c.DIFFERENCE_UNITS else 1.0
+        if measure["kind"] == c.DIFFERENCE_UNITS:
+            return ours
+        a_person = 1.0 if ours == people else math.inf
+        return max(a_person / low - 1.0, 0.0) if low > 0.0 else math.inf
+
+    # -- the payers' own costs ---------------------------------------------------------------------------------
+
+    def _own_costs(self, periods: range) -> tuple[float, str | None]:
+        total, why = 0.0, None
+        for cost in self.terms.costs:
+            if cost["party"] != w.PAYER:
+                continue
+            amount = self._most(cost["amount_at"])
+            if cost["form"] == w.A_YEAR:
+                inside = [t for t in periods if self.first <= t <= self.last]
+                most = _times(len(inside) / self.plan.calendar.a_year, amount)
+            elif cost["form"] == w.PER_PERSON:
+                most = _times(self._referred_in(periods), amount)
+            elif cost["form"] == w.START:
+                most = amount if 1 in periods else 0.0
+            else:
+                at_the_end = self.last in periods
+                early = self.can_stop and any(self.first < t <= self.last for t in periods)
+                most = amount if at_the_end or early else 0.0
+            if math.isinf(most):
+                why = why or "the payers' own costs have no largest value"
+            total += most
+        return total, why
+
+    def _referred_in(self, periods: range) -> float:
+        total = 0.0
+        for i, cohort in enumerate(self.plan.cohorts):
+            first = self.plan.blocks[cohort["first_block"]]["first"]
+            last = self.plan.blocks[cohort["end_block"] - 1]["last"]
+            if first <= periods[-1] and last >= periods[0]:
+                total += self.people[i]
+        return total
+
+
+def _times(number: float, amount: float) -> float:
+    """A product in which nothing times no bound is nothing."""
+    return 0.0 if number == 0 or amount == 0 else number * amount

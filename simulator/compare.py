@@ -583,6 +583,7 @@ def _structure(question: _Question, total: _Total, name: str) -> dict[str, Any]:
         "cost": total.summary(name, "cost"),
         "cash_cost": total.summary(name, "cash_cost"),
         "additional_outcomes": {each: total.mean(name, "additional", each) for each in plan.outcome_names},
+        "deadweight_share": _deadweight(total, name),
         "savings": _savings(question, total, name),
         "social_value": total.summary(name, "social_value") if question.social else None,
         "net_benefit": total.summary(name, "net_benefit") if question.valued else None,
@@ -598,6 +599,14 @@ def _structure(question: _Question, total: _Total, name: str) -> dict[str, Any]:
     if question.budget:
         answers["budget"] = _budget(question, total, name)
     return answers
+
+
+def _deadweight(total: _Total, name: str) -> dict[str, Any] | None:
+    pairs = total.pairs[name, "deadweight"]
+    if pairs.count == 0 or pairs.mean_y <= 0.0:
+        return None
+    real, error = pairs.ratio()
+    return dict(metrics.estimate(1.0 - real, error))
 
 
 def _ratio(total: _Total, *label: str) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from simulator.report import _estimate as as_estimate
 from simulator.report import _mean as as_mean
 from simulator.report import _money as as_money
 from simulator.report import _number as as_number
+from simulator.report import _percent as as_percent
 from simulator.report import _probability as as_probability
 from simulator.report import _quantile as as_quantile
 from simulator.report import _table as new_table
@@ -70,6 +71,7 @@ def _value(structures: dict[str, Answers]) -> list[Any]:
         ("net benefit", lambda s: _money(s["net_benefit"])),
         ("benefit-cost ratio", lambda s: as_estimate(s["benefit_cost_ratio"], lambda x: f"{x:.3f}")),
     ]
+    rows.append(("deadweight share of payments", lambda s: as_estimate(s["deadweight_share"], as_percent)))
     outcomes = list(next(iter(structures.values()))["additional_outcomes"])
     for outcome in outcomes if len(outcomes) <= _SHOWN_OUTCOMES else []:
         rows.append((f"additional {outcome}", _additional("additional_outcomes", outcome)))

@@ -160,9 +160,10 @@ def compare(
     from simulator.compare import COMPARATORS, rows
     from simulator.compare import compare as compare_deal
     from simulator.run import TooLargeError, will_compile
+    from simulator.worth import additional_worth
 
     others = _known_structures(dict.fromkeys((*COMPARATORS, *loaded.structures)), against, "comparator")
-    if not quiet and will_compile():
+    if not quiet and will_compile(additional_worth):
         click.echo("compiling the kernels, once for this installation; this takes some seconds", err=True)
     try:
         with _progress(draws, quiet) as progress:

@@ -44,7 +44,7 @@ from numpy.typing import NDArray
 
 from simulator import budget as budget_of
 from simulator import ledger as book_of
-from simulator import metrics, parameters, three_ms
+from simulator import metrics, parameters, three_ms, worth
 from simulator.deal import Deal, Finance, measure_of
 from simulator.metrics import CoMoments, Moments
 from simulator.plan import Plan, compile_plan
@@ -59,7 +59,6 @@ from simulator.run import (
     environment,
     header,
 )
-from simulator.worth import additional_worth
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -271,7 +270,6 @@ class _Question:
         return {
             "found": np.empty((number, book_of.METRICS)),
             "years": np.empty((number, years)),
-            "additional": np.empty((number, outcomes)),
             "totals": np.empty((number, outcomes, 4)),
             "worth": np.empty((number, worths)),
             "cashable": np.empty((number, len(self.savings))),
@@ -281,7 +279,7 @@ class _Question:
 
     def _play(self, name: str, start: int, values: Floats, alike: Any, part: Arrays) -> None:
         plan, shared = self.plan, self.shared
-        out, stops, part["totals"][:], capped = shared.outcomes_under(name, start, values, alike)
+        out, stops, _, capped = shared.outcomes_under(name, start, values, alike)
         met = np.zeros((len(plan.clause_names[name]), len(plan.cohort_names) + 2), np.int64)
         part["found"][:], part["years"][:] = shared.settle(name, values, out, stops, capped, met)
         broken = part["found"][:, book_of.BROKEN]
@@ -289,7 +287,7 @@ class _Question:
             draw = start + int(np.argmax(broken != 0))
             raise DefectError(f"the accounts of {name!r} do not balance in draw {draw} (rule {broken.max():.0f})")
         counted = part["found"][:, book_of.STOP_AT].astype(np.int64)
-        additional_worth(
+        worth.additional_worth(
             values,
             plan.worths,
             plan.outcomes,
@@ -297,7 +295,7 @@ class _Question:
             plan.calendar,
             out,
             counted,
-            part["additional"],
+            part["totals"],
             part["worth"],
             part["saved"],
         )
@@ -338,10 +336,11 @@ class _Question:
         columns.chance((name, "deficit"), found[:, book_of.SURPLUS] < -_PENNY)
         columns.pairs[name, "deadweight"] = found[:, book_of.REAL_PAYMENTS], found[:, book_of.COUNTED_PAYMENTS]
         for o, outcome in enumerate(self.plan.outcome_names):
-            means[name, "additional", outcome] = side["additional"][:, o]
-            columns.chance((name, "additional", outcome), side["additional"][:, o] > 0.0)
-            columns.pairs[name, "counted", outcome] = side["totals"][:, o, 3], side["totals"][:, o, 0]
-            columns.pairs[name, "accepted", outcome] = side["totals"][:, o, 0], side["totals"][:, o, 1]
+            totals = side["totals"][:, o]
+            means[name, "additional", outcome] = totals[:, worth.MORE]
+            columns.chance((name, "additional", outcome), totals[:, worth.MORE] > 0.0)
+            columns.pairs[name, "real", outcome] = totals[:, worth.PAYABLE], totals[:, worth.ACCEPTED]
+            columns.pairs[name, "accepted", outcome] = totals[:, worth.ACCEPTED], totals[:, worth.HAPPENED]
         if self.valued:
             series[name, "savings"] = self.saved(side)
             series[name, "cashable"] = self.cashable(side)
@@ -349,9 +348,9 @@ class _Question:
             series[name, "net_benefit"] = self.net_benefit(side)
             benefit = self.saved(side) + self.social_value(side)
             columns.pairs[name, "benefit_cost"] = benefit, found[:, book_of.COST_PV]
-            for j, worth in enumerate(self.plan.worth_names):
+            for j in range(len(self.plan.worths)):
                 means[name, "worth", j] = side["worth"][:, j]
-                columns.chance((name, "worth", worth, j), side["worth"][:, j] != 0.0)
+                columns.chance((name, "worth", j), side["worth"][:, j] != 0.0)
             for body in self.bodies:
                 means[name, "saved", body] = self.saved(side, body)
         if self.budget:
@@ -370,7 +369,7 @@ class _Question:
     ) -> None:
         here: Label = (name, "against", other)
         cost = ours["found"][:, book_of.COST_PV] - theirs["found"][:, book_of.COST_PV]
-        more = ours["additional"] - theirs["additional"]
+        more = ours["totals"][:, :, worth.MORE] - theirs["totals"][:, :, worth.MORE]
         as_many = more.sum(axis=1) >= -1e-9
         columns.series[*here, "cost"] = cost
         columns.means[*here, "cash_cost"] = ours["found"][:, book_of.COST] - theirs["found"][:, book_of.COST]
@@ -623,7 +622,7 @@ def _savings(question: _Question, total: _Total, name: str) -> dict[str, Any] | 
         "cashable": total.summary(name, "cashable"),
         "by_body": {body: total.mean(name, "saved", body) for body in question.bodies},
         "by_saving": {
-            each: total.mean(name, "worth", j) | {"counted_in": total.probability(name, "worth", each, j)}
+            each: total.mean(name, "worth", j) | {"counted_in": total.probability(name, "worth", j)}
             for j, each in enumerate(question.savings)
         },
     }
@@ -680,7 +679,7 @@ def _three_ms(question: _Question, total: _Total, name: str) -> dict[str, Any]:
         compared = three_ms.difference_paid(question.deal, name, outcome)
         real: tuple[float, float] | None = None
         if compared is None:
-            pairs = total.pairs[name, "counted", outcome]
+            pairs = total.pairs[name, "real", outcome]
             real = pairs.ratio() if pairs.mean_y > 0.0 else None
         elif len(paid) == 1:
             pairs = total.pairs[name, "deadweight"]

@@ -98,7 +98,6 @@ class Plan:
     """Column of the relative effectiveness of each structure, -1 where it is not stated."""
     worths: np.ndarray
     """Savings and then social values."""
-    worth_names: tuple[str, ...]
 
 
 def _ints(values: list[Any]) -> np.ndarray:
@@ -180,7 +179,6 @@ def compile_plan(deal: Deal) -> Plan:
         hazard_at=at("ends_early", "policy_change", "chance_a_year"),
         effectiveness_at={name: at("structures", name, "effectiveness") for name in deal.structures},
         worths=_worth_table(deal, at, names),
-        worth_names=(*(deal.savings or {}), *(deal.social_value or {})),
     )
 
 

@@ -707,6 +707,6 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
-def will_compile() -> bool:
+def will_compile(*others: Callable[..., Any]) -> bool:
     """Whether the kernels have to be compiled first, which takes some seconds once."""
-    return not (is_cached(simulate_outcomes) and is_cached(settle_draws))
+    return not (is_cached(simulate_outcomes) and is_cached(settle_draws) and all(map(is_cached, others)))

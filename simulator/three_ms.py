@@ -90,7 +90,7 @@ def _measurable(deal: Deal, name: str, compared: Measure | None, accepted: float
         return _graded(POOR, "it never happens")
     off = abs(accepted - 1.0)
     grade = GOOD if off <= 0.05 else FAIR if off <= 0.2 else POOR
-    reason = f"{accepted:.1%} of true outcomes are counted, mistaken ones included"
+    reason = f"{accepted:.1%} of true outcomes are counted: in time, with evidence, mistaken ones included"
     outcome, step = outcome_of(deal, name)
     if compared is None or step is not None:
         return _graded(grade, f"{reason}; nobody measures what would have come anyway")

@@ -19,6 +19,7 @@ from simulator.report import _table as new_table
 from simulator.report import _years as as_years
 
 Answers = Mapping[str, Any]
+Row = tuple[str, Callable[[Answers], str]]
 PUBLIC = "public sector"
 _SHOWN_OUTCOMES = 6
 
@@ -35,7 +36,7 @@ def compare_tables(data: Answers, *, three_ms: bool = False) -> list[Any]:
     tables: list[Any] = [Text(head), *_value(structures), Text("")]
     for other in next(iter(structures.values()))["against"]:
         tables += [*_against(other, structures), Text("")]
-    tables += [*_bond(structures), Text(""), _provider(structures)]
+    tables += [*_bond(structures), Text(""), *_provider(structures)]
     for name, each in structures.items():
         if "budget" in each:
             tables += [Text(""), *_budget(name, each["budget"])]
@@ -44,13 +45,25 @@ def compare_tables(data: Answers, *, three_ms: bool = False) -> list[Any]:
     return tables
 
 
-def _rows(table: Table, columns: Iterable[Answers | None], rows: list[tuple[str, Callable[[Answers], str]]]) -> Table:
+def _titled(title: str, table: Table) -> list[Any]:
+    """A title on a line of its own, which a narrow table does not fold."""
+    return [Text(title, style="bold"), table]
+
+
+def _rows(
+    title: str,
+    names: Iterable[str],
+    columns: Iterable[Answers],
+    rows: list[Row],
+) -> list[Any]:
+    table = new_table("", "", list(names))
+    table.title = None
     cells = list(columns)
     for label, show in rows:
-        shown = ["–" if each is None else show(each) for each in cells]
+        shown = [show(each) for each in cells]
         if any(cell != "–" for cell in shown):
             table.add_row(Text(label), *shown)
-    return table
+    return _titled(title, table)
 
 
 def _money(summary: Answers | None) -> str:
@@ -58,12 +71,14 @@ def _money(summary: Answers | None) -> str:
 
 
 def _estimate(estimate: Answers | None) -> str:
-    return as_estimate(estimate, as_money)
+    if estimate is None:
+        return "–"
+    return as_mean({"mean": estimate["value"], "standard_error": estimate["standard_error"]}, as_money)
 
 
 def _value(structures: dict[str, Answers]) -> list[Any]:
-    table = new_table("What it costs and is worth, present values: mean ± standard error", "", list(structures))
-    rows: list[tuple[str, Callable[[Answers], str]]] = [
+    title = "What it costs and is worth, present values: mean ± standard error"
+    rows: list[Row] = [
         ("payers' cost", lambda s: _money(s["cost"])),
         ("savings", lambda s: "–" if s["savings"] is None else _money(s["savings"]["total"])),
         ("savings, cashable", lambda s: "–" if s["savings"] is None else _money(s["savings"]["cashable"])),
@@ -75,7 +90,7 @@ def _value(structures: dict[str, Answers]) -> list[Any]:
     outcomes = list(next(iter(structures.values()))["additional_outcomes"])
     for outcome in outcomes if len(outcomes) <= _SHOWN_OUTCOMES else []:
         rows.append((f"additional {outcome}", _additional("additional_outcomes", outcome)))
-    return [_rows(table, structures.values(), rows)]
+    return _rows(title, structures, structures.values(), rows)
 
 
 def _additional(key: str, outcome: str) -> Callable[[Answers], str]:
@@ -87,8 +102,8 @@ def _against(other: str, structures: dict[str, Answers]) -> list[Any]:
     found = {name: each for name, each in found.items() if each is not None}
     if not found:
         return [Text(f"Against {other}: nothing to compare")]
-    table = new_table(f"Against {other}: structure less {other}, paired draw by draw", "", list(found))
-    rows: list[tuple[str, Callable[[Answers], str]]] = [
+    title = f"Against {other}: structure less {other}, paired draw by draw"
+    rows: list[Row] = [
         ("net benefit", lambda a: _money(a["net_benefit_difference"])),
         ("P(better value)", lambda a: as_probability(a["probability_better_value"])),
         ("payers' cost", lambda a: _money(a["cost_difference"])),
@@ -107,7 +122,7 @@ def _against(other: str, structures: dict[str, Answers]) -> list[Any]:
     payers = dict.fromkeys(payer for each in found.values() for payer in each["payers"])
     for payer in payers if len(payers) > 1 else []:
         rows.append((f"{payer}: its savings less its cost", _net_of(payer)))
-    return [_rows(table, found.values(), rows)]
+    return _rows(title, found, found.values(), rows)
 
 
 def _net_of(payer: str) -> Callable[[Answers], str]:
@@ -118,8 +133,8 @@ def _bond(structures: dict[str, Answers]) -> list[Any]:
     found = {name: each for name, each in structures.items() if each["cost_of_the_bond"] is not None}
     if not found:
         return []
-    table = new_table("The cost taken apart: payers' cost less conventional's, and its parts", "", list(found))
-    rows: list[tuple[str, Callable[[Answers], str]]] = [
+    title = "The cost taken apart: payers' cost less conventional's, and its parts"
+    rows: list[Row] = [
         (key.replace("_", " "), _part_of_the_bond(key))
         for key in ("paying_on_outcomes", "outside_capital", "set_up_and_evaluation")
     ]
@@ -129,7 +144,7 @@ def _bond(structures: dict[str, Answers]) -> list[Any]:
         ("risk transferred, where below promise", lambda s: _money(s["risk_transferred"])),
         ("premium paid, elsewhere", lambda s: _money(s["premium_paid"])),
     ]
-    return [_rows(table, found.values(), rows)]
+    return _rows(title, found, found.values(), rows)
 
 
 def _part_of_the_bond(key: str) -> Callable[[Answers], str]:
@@ -140,9 +155,8 @@ def _together(answers: Answers) -> str:
     return as_money(sum(each["value"] for each in answers["cost_of_the_bond"].values()))
 
 
-def _provider(structures: dict[str, Answers]) -> Table:
-    table = new_table("Service provider, nominal", "", list(structures))
-    rows: list[tuple[str, Callable[[Answers], str]]] = [
+def _provider(structures: dict[str, Answers]) -> list[Any]:
+    rows: list[Row] = [
         ("surplus", lambda p: _money(p["surplus"])),
         ("P(deficit)", lambda p: as_probability(p["probability_of_deficit"])),
         ("lowest cash", lambda p: _money(p["lowest_cash"])),
@@ -151,7 +165,7 @@ def _provider(structures: dict[str, Answers]) -> Table:
         ("surplus less that under the fee", lambda p: _fee(p, "surplus_difference")),
         ("lowest cash less that under the fee", lambda p: _fee(p, "lowest_cash_difference")),
     ]
-    return _rows(table, (each["provider"] for each in structures.values()), rows)
+    return _rows("Service provider, nominal", structures, (each["provider"] for each in structures.values()), rows)
 
 
 def _fee(provider: Answers, key: str) -> str:
@@ -174,7 +188,8 @@ def _budget(name: str, budget: Answers) -> list[Any]:
     if len(payers) == 2 and all(year["cashable_savings"] is None for year in payers[PUBLIC]["years"]):
         del payers[PUBLIC]  # the only payer's page again
     for payer, found in payers.items():
-        table = new_table(f"Budget of {payer}, {name}: cash by financial year, nominal", "year", columns)
+        table = new_table("", "year", columns)
+        table.title = None
         for row in found["years"]:
             owed = row["commitment_if_terminated"]
             table.add_row(
@@ -192,7 +207,7 @@ def _budget(name: str, budget: Answers) -> list[Any]:
         cells = [_estimate(every["expected"]), as_money(every["p50"]), as_money(every["p95"]), "–"]
         later = _estimate(found["cashable_savings_after_the_last_year"])
         table.add_row("all years", *cells, as_money(every["contractual_maximum"]), "–", "–", f"later: {later}")
-        tables += [table, Text("")]
+        tables += [*_titled(f"Budget of {payer}, {name}: cash by financial year, nominal", table), Text("")]
     if budget["no_maximum_because"]:
         tables.append(Text(f"No contractual maximum where – stands: {budget['no_maximum_because']}"))
     return tables[:-1] if not budget["no_maximum_because"] else tables
@@ -203,11 +218,12 @@ def _three_ms(structures: dict[str, Answers]) -> list[Any]:
     for name, each in structures.items():
         if not each["three_ms"]:
             continue
-        table = new_table(f"The three Ms of what is paid for, {name}", "outcome", [])
+        table = new_table("", "outcome", [])
+        table.title = None
         for column in ("", "grade", "why"):
             table.add_column(column, overflow="fold")
         for outcome, grades in each["three_ms"].items():
             for i, (m, found) in enumerate(grades.items()):
                 table.add_row(Text(outcome if i == 0 else ""), m, found["grade"], Text(found["reason"]))
-        tables += [Text(""), table]
+        tables += [Text(""), *_titled(f"The three Ms of what is paid for, {name}", table)]
     return tables

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from simulator.compiled import inner, kernel
 from simulator.ledger import Calendar, nominal_rate
-from simulator.outcomes import TRUE, WITHOUT, Outcomes
+from simulator.outcomes import ADDITIONAL, TRUE, VERIFIED, WITHOUT, Outcomes
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -32,6 +32,10 @@ WORTH = np.dtype(
     ]
 )
 """A saving or a social value; ``*_at`` are columns of the value row, -1 where there is none."""
+
+
+MORE, PAYABLE, ACCEPTED, HAPPENED = range(4)
+"""Columns of the totals of :func:`additional_worth`."""
 
 
 @inner
@@ -66,7 +70,7 @@ def additional_worth(
     calendar: Calendar,
     out: Outcomes,
     stops: Ints,
-    additional: Floats,
+    totals: Floats,
     present: Floats,
     by_year: Floats,
 ) -> None:
@@ -82,8 +86,9 @@ def additional_worth(
         [draws, columns].
     out, stops
         Outcomes with a leading axis of draws, and [draws] the last period of service that counts.
-    additional
-        [draws, O], filled: outcomes with the service less those without it, positive when good.
+    totals
+        [draws, O, 4], filled, over the people who count: outcomes with the service less those without it, positive when
+        good; how many of these can be paid for (in time and with evidence); verified outcomes; true ones.
     present
         [draws, J], filled: present value of each worth, 0 where another of its group is larger.
     by_year
@@ -99,11 +104,14 @@ def additional_worth(
         rate = nominal_rate(v, calendar.payer_rate_at, calendar.payer_real, calendar.inflation_at)
         discount = (1.0 + rate) ** (-1.0 / calendar.a_year)
         for o in range(outcomes.size):
-            total = 0.0
+            totals[d, o, :] = 0.0
             for b in range(size):
                 if blocks[b].reach <= stops[d]:
-                    total += out.counts[d, o, b, TRUE] - out.counts[d, o, b, WITHOUT]
-            additional[d, o] = outcomes[o].better * total
+                    counts = out.counts[d, o, b]
+                    totals[d, o, MORE] += outcomes[o].better * (counts[TRUE] - counts[WITHOUT])
+                    totals[d, o, PAYABLE] += counts[ADDITIONAL]
+                    totals[d, o, ACCEPTED] += counts[VERIFIED]
+                    totals[d, o, HAPPENED] += counts[TRUE]
         for j in range(worths.size):
             row = worths[j]
             o = row.outcome

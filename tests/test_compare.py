@@ -20,6 +20,7 @@ from simulator.explain import _records, explain, happened_in
 from simulator.outcomes import Outcomes
 from simulator.plan import compile_plan
 from simulator.run import simulate
+from simulator.value_tables import compare_tables
 from simulator.yamlfile import DealError
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
@@ -510,6 +511,22 @@ def test_a_contractual_maximum_worked_by_hand():
     bounds, reason = contractual_maximum(compile_plan(endless), "rate card")
     assert bounds[-2] is None
     assert reason == "fewer offences: the number that it pays for is not limited"
+
+
+@given(deals())
+@settings(max_examples=40)
+def test_any_deal_can_be_compared_and_its_parts_add_up(deal):
+    first, *others = deal.structures.items()
+    deal = deal.model_copy(update={"structures": {"conventional": first[1], **dict(others)}})
+    data = compare(deal, draws=5, budget=True)
+    json.dumps(data, allow_nan=False)
+    compare_tables(data, three_ms=True)
+    for name, each in data["structures"].items():
+        assert isclose(each["against"]["nothing"]["cost_difference"]["mean"], each["cost"]["mean"])
+        if name != "conventional":
+            parts = [part["value"] for part in each["cost_of_the_bond"].values()]
+            whole = each["against"]["conventional"]["cost_difference"]["mean"]
+            assert abs(sum(parts) - whole) <= 1e-9 * (1 + sum(map(abs, parts)))
 
 
 # -- the three Ms -------------------------------------------------------------------------------------------------

@@ -176,6 +176,11 @@ class _Terms:
 
     def _fee(self, clause: Any, settled: list[int]) -> float:
         fee = self._most(clause["rate_at"])
+        if clause["due"] == c.WHEN_REFERRED:
+            free = self._range(clause["above_people_at"])[0]
+            everybody = sum(self.people.values())
+            new = sum(self._referred_in(range(t, t + 1)) for t in settled)
+            return _times(max(min(new, everybody, everybody - free), 0.0), fee)
         length = self.last - self.first + 1
         if clause["due"] == c.EVENLY:
             share = sum(self.first <= t <= self.last for t in settled) / length

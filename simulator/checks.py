@@ -412,10 +412,12 @@ def _short_forms(deal: Deal) -> Found:
         if structure.paid is not None and structure.fee is None:
             yield (*path, "paid"), "says when a fee is paid, but there is none; allowed: with fee"
         yield from _clause_names(path, structure)
-        if structure.fee is None and not (
-            structure.pays or structure.rate_card or structure.group_threshold or structure.control_comparison
-        ):
-            yield path, "pays nothing; allowed: pays, rate_card, group_threshold, control_comparison or fee"
+        forms = (structure.pays, structure.rate_card, structure.group_threshold, structure.control_comparison)
+        if structure.fee is None and structure.each_person is None and not any(forms):
+            yield (
+                path,
+                "pays nothing; allowed: pays, rate_card, group_threshold, control_comparison, fee or each_person",
+            )
 
 
 def _clause_names(path: Path, structure: Structure) -> Found:
@@ -429,6 +431,8 @@ def _clause_names(path: Path, structure: Structure) -> Found:
             made.append(("pooled", (*path, "control_comparison", "pooled")))
     if structure.fee is not None:
         made.append(("fee", (*path, "fee")))
+    if structure.each_person is not None:
+        made.append(("each person", (*path, "each_person")))
     taken = set(structure.pays)
     for name, where in made:
         if name in taken:
@@ -570,9 +574,11 @@ def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above:
         if amount.lump_sum is None or amount.times is not None or clause.when or clause.unless:
             yield path, "a clause for the contract is a fee; allowed: due and lump_sum"
         if clause.due == "when known":
-            yield (*path, "due"), "is needed for the contract; allowed: evenly, at the start or at the end"
+            yield (*path, "due"), "is needed for the contract; allowed: evenly, at the start, at the end, when referred"
     elif clause.due != "when known":
         yield (*path, "due"), f"{clause.due!r} is only for the contract; allowed for cohorts: when known"
+    if clause.above is not None and clause.due != "when referred":
+        yield (*path, "above"), "counts people who are referred; allowed: with due: when referred"
     if (
         clause.at_most is not None
         and clause.at_most.outcomes is not None

@@ -23,7 +23,7 @@ Ints = NDArray[np.int64]
 COUNT, SHARE, DIFFERENCE_SHARE, DIFFERENCE_UNITS, DIFFERENCE_MEAN = 0, 1, 2, 3, 4
 ARM, LEVEL, BASELINE, BEFORE = 0, 1, 2, 3
 EACH_PARTICIPANT, EACH_COHORT, POOLED, CONTRACT = 0, 1, 2, 3
-WHEN_KNOWN, EVENLY, AT_THE_START, AT_THE_END = 0, 1, 2, 3
+WHEN_KNOWN, EVENLY, AT_THE_START, AT_THE_END, WHEN_REFERRED = 0, 1, 2, 3, 4
 AT_LEAST, AT_MOST, MORE_THAN, LESS_THAN = 0, 1, 2, 3
 NOT_LIMITED, PER_PERSON_CAP, OUTCOME_CAP, CLAUSE_CAP, YEAR_CAP, CONTRACT_CAP = 0, 1, 2, 3, 4, 5
 TOLERANCE = 1e-9
@@ -59,6 +59,7 @@ CLAUSE = np.dtype(
         ("outcome_cap_at", np.int64),
         ("outcome", np.int64),  # outcome that the clause counts or is gated by, -1 none
         ("counted", np.int64),  # measure that says how much of it is counted, -1 none
+        ("above_people_at", np.int64),  # with WHEN_REFERRED: people who are not paid for
     ]
 )
 """A clause of one structure; rows stand in the file's order."""

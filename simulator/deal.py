@@ -837,10 +837,13 @@ class Clause(Model):
 
     for_: Literal["each participant", "each cohort", "all cohorts that ran", "the contract"] = Field(alias="for")
     due: Annotated[
-        Literal["when known", "evenly", "at the start", "at the end"],
+        Literal["when known", "evenly", "at the start", "at the end", "when referred"],
         BeforeValidator(lambda v: _DUE.get(v, v) if isinstance(v, str) else v),
-        WithJsonSchema({"enum": ["when known", "evenly", "at the start", "at the end", *_DUE]}),
+        WithJsonSchema({"enum": ["when known", "evenly", "at the start", "at the end", "when referred", *_DUE]}),
     ] = "when known"
+    """For the contract: a fee evenly over the service, at its start or end, or for each person who is referred."""
+    above: Count | None = None
+    """With `when referred`: the first so many people are not paid for."""
     unless: Names = []
     """Clauses; this one falls away where the trigger of one of them was met (not: where it was paid)."""
     when: dict[str, Bound] = {}
@@ -869,6 +872,20 @@ class ControlComparison(Model):
     """Price per unit by which the group did better."""
     pays: Money | None = None
     """Lump sum, instead of a price."""
+
+
+class EachPerson(Model):
+    """Short form: a price for each person referred, or for each above a number (cost and volume)."""
+
+    price: Money
+    above: Count | None = None
+
+
+EachPersonField = Annotated[
+    EachPerson,
+    BeforeValidator(lambda v: v if isinstance(v, (Mapping, EachPerson)) else {"price": v}),
+    _OrNumber(),
+]
 
 
 class CardRow(Model):
@@ -939,6 +956,7 @@ class Structure(Model):
     control_comparison: ControlComparison | None = None
     fee: Money | None = None
     paid: Literal["evenly", "at the start", "at the end"] | None = None
+    each_person: EachPersonField | None = None
     at_most: Caps = Caps()
     paid_after: Delay = parse("0 months", "duration")
     """From the measurement of a result to its payment."""
@@ -1139,6 +1157,9 @@ def _resolved_paths(written: Deal, path: tuple[str | int, ...]) -> list[tuple[st
         return [(*here, "pays")]
     if path[2] in {"fee", "paid"}:
         return [(*here, "pays", "fee", "amount", "lump_sum" if path[2] == "fee" else "due")]
+    if path[2] == "each_person":
+        tail = ("above",) if rest == ("above",) else ("amount", "lump_sum")
+        return [(*here, "pays", "each person", *tail)]
     return [path]
 
 
@@ -1189,6 +1210,14 @@ def _resolved_structure(deal: Deal, structure: Structure, measures: dict[str, Me
         pays.update(_comparison_clauses(deal, structure.control_comparison, measures))
     if structure.fee is not None:
         pays["fee"] = Clause(for_="the contract", due=structure.paid or "evenly", amount=Amount(lump_sum=structure.fee))
+    if structure.each_person is not None:
+        short_form = structure.each_person
+        pays["each person"] = Clause(
+            for_="the contract",
+            due="when referred",
+            above=short_form.above,
+            amount=Amount(lump_sum=short_form.price),
+        )
     inherited = {
         key: getattr(deal, key) if getattr(structure, key) is None else getattr(structure, key)
         for key in ("payers", "costs", "payer_costs", "finance")
@@ -1197,7 +1226,7 @@ def _resolved_structure(deal: Deal, structure: Structure, measures: dict[str, Me
         # the same payers buy every structure, unless the file says otherwise
         named = (each.payers for each in deal.structures.values() if each.payers)
         inherited["payers"] = next(named, {"outcome payer": parse(1, "share")})
-    cleared = dict.fromkeys(("rate_card", "group_threshold", "control_comparison", "fee", "paid"))
+    cleared = dict.fromkeys(("rate_card", "group_threshold", "control_comparison", "fee", "paid", "each_person"))
     return structure.model_copy(update={"pays": pays, **cleared, **inherited})
 
 

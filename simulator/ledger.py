@@ -31,6 +31,7 @@ from simulator.clauses import (
     NOT_LIMITED,
     OUTCOME_CAP,
     POOLED,
+    WHEN_REFERRED,
     YEAR_CAP,
     Tally,
     measure,
@@ -83,7 +84,7 @@ class Terms(NamedTuple):
     carried_forward: int
     contract_cap_at: int
     paid_after_at: int
-    per_head: int  # whether any cost is per person
+    per_head: int  # whether any cost or fee is per person
 
 
 OTHER_PARTIES, SERVICE, PAYER_COSTS, RECEIPTS, INVESTOR, PROVIDERS, VEHICLE, REFERRED = range(8)
@@ -333,6 +334,20 @@ def _fee_due(due: int, first: int, last: int, t: int, stop: int, amount: float) 
 
 
 @inner
+def _newly_paid_for(v: Floats, clause: Any, referred: Floats, t: int, stop: int) -> float:
+    """People referred in period t beyond those that are not paid for; nobody after the stop."""
+    if t > stop:
+        return 0.0
+    before = 0.0
+    for each in range(1, t):
+        before += referred[each]
+    if clause.above_people_at < 0:
+        return referred[t]
+    free = v[clause.above_people_at]
+    return max(before + referred[t] - free, 0.0) - max(before - free, 0.0)
+
+
+@inner
 def play(
     v: Floats,
     planned: Floats,
@@ -477,7 +492,10 @@ def play(
                     if raw > 0.0 or quantity > 0.0:
                         payable += _settle(v, clause, caps, k, column, raw, quantity, totals, so_far, settled, state)
             else:
-                raw = _fee_due(clause.due, first, last, t, stop, v[clause.rate_at])
+                if clause.due == WHEN_REFERRED:
+                    raw = v[clause.rate_at] * _newly_paid_for(v, clause, flows[REFERRED], t, stop)
+                else:
+                    raw = _fee_due(clause.due, first, last, t, stop, v[clause.rate_at])
                 if raw > 0.0:
                     state[k, number, MET] = 1
                     triggered |= 1 << k
@@ -570,6 +588,10 @@ def _bucket(
             busy[1] = True
             for t in range(calendar.first, min(max(calendar.last, stop + 1), T) + 1):
                 busy[t] = True
+            if clauses[k].due == WHEN_REFERRED:
+                for b in range(blocks.size):
+                    for t in range(blocks[b].first, min(blocks[b].last, T) + 1):
+                        busy[t] = True
         if clauses[k].scope != EACH_PARTICIPANT:
             continue
         o = clauses[k].outcome

@@ -417,7 +417,13 @@ _SCOPES = {
     "all cohorts that ran": c.POOLED,
     "the contract": c.CONTRACT,
 }
-_DUE = {"when known": c.WHEN_KNOWN, "evenly": c.EVENLY, "at the start": c.AT_THE_START, "at the end": c.AT_THE_END}
+_DUE = {
+    "when known": c.WHEN_KNOWN,
+    "evenly": c.EVENLY,
+    "at the start": c.AT_THE_START,
+    "at the end": c.AT_THE_END,
+    "when referred": c.WHEN_REFERRED,
+}
 _SENSES = {"at least": c.AT_LEAST, "at most": c.AT_MOST, "more than": c.MORE_THAN, "less than": c.LESS_THAN}
 _COST_FORMS = {"at the start": w.START, "a year": w.A_YEAR, "per person": w.PER_PERSON, "at the end": w.END}
 
@@ -437,7 +443,10 @@ def _terms(deal: Deal, at: _Columns, measures: _Measures, name: str) -> Terms:
         carried_forward=int(structure.at_most.over_the_year == "carried forward"),
         contract_cap_at=at(*path, "at_most", "contract"),
         paid_after_at=at(*path, "paid_after"),
-        per_head=int(any(row["form"] == w.PER_PERSON for row in costs)),
+        per_head=int(
+            any(row["form"] == w.PER_PERSON for row in costs)
+            or any(clause.due == "when referred" for clause in structure.pays.values())
+        ),
     )
 
 
@@ -514,6 +523,7 @@ def _clause_row(at: _Columns, measures: _Measures, here: Path, clause: Clause, o
         "outcome_cap_at": at(*here, "at_most", "outcomes"),
         "outcome": -1 if counted < 0 else measures.rows[counted]["outcome"],
         "counted": counted,
+        "above_people_at": at(*here, "above"),
     }
 
 

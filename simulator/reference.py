@@ -514,6 +514,8 @@ class _Play:
                 self._pay(t, (name, None), _Owed(0.0, 0.0, amount, reason))
             if clause.for_ == "each participant":
                 self._settle_participants(t, name, clause)
+            elif clause.due == "when referred":
+                self._settle_people(t, name, clause)
             elif clause.for_ == "the contract":
                 self._settle_fee(t, name, clause)
             elif clause.for_ == "each cohort":
@@ -591,6 +593,22 @@ class _Play:
             number = sum(n for person in block.persons or () for what, _, n in person if what == outcome)
             if abs(number - verified) > _slack(verified):
                 raise ValueError(f"{who}: the persons have {number:g} {outcome}, verified are {verified:g}")
+
+    def _settle_people(self, t: int, name: str, clause: Clause) -> None:
+        """Pay for each person referred in this period, beyond the number that another fee pays for."""
+        price = self._value("pays", name, "amount", "lump_sum")
+        free = 0.0 if clause.above is None else self._value("pays", name, "above")
+        before = sum(self._referred(each) for each in range(1, t))
+        people = max(before + self._referred(t) - free, 0.0) - max(before - free, 0.0)
+        if t > self.stop or not people > 0:
+            return
+        self.settled.add((name, None))
+        words = f"{_plain(people)} people referred x {_plain(price)}"
+        if free:
+            words += f", beyond the first {_plain(free)}"
+        if people * price > 0:
+            self.met[name, None] = True
+        self._pay(t, (name, None), _Owed(0.0, people * price, people * price, words))
 
     def _settle_fee(self, t: int, name: str, clause: Clause) -> None:
         """Pay a fee: its share of this period of service."""

@@ -342,6 +342,9 @@ def _short_forms(d: _Draw, outcomes: dict[str, Any], names: list[str], measures:
         structure["control_comparison"] = short | {d.one("price", "pays"): d.one(*MONEY)}
     if d.maybe(3) or not any(structure.values()):
         structure |= {"fee": d.one(*MONEY), "paid": d.one("evenly", "at the start", "at the end")}
+        if d.maybe(3):
+            above = d.one(*COUNTS, "uniform(0, 40)")
+            structure["each_person"] = {"price": d.one(*MONEY), "above": above} if d.maybe() else d.one(*MONEY)
     return structure
 
 

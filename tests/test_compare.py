@@ -305,6 +305,24 @@ def test_savings_that_do_not_overlap_are_added():
     assert isclose(found["total"]["mean"], sum(both))
 
 
+def test_a_fee_may_be_a_block_spot_or_cost_and_volume():
+    def schedule(terms):
+        text = CERTAIN.replace("SAVING", "500").replace("fee: 44000, paid: at the start", terms)
+        text = text.replace("2020-04 to 2020-06", "2020-04 to 2021-03")
+        found = explain(loads(text), structure="conventional")["structures"]["conventional"]["schedule"]
+        return [(row["period"], row["clause"], row["amount"]) for row in found if row["clause"]]
+
+    # 25 people a quarter
+    assert schedule("each_person: 440") == [(t, "each person", 11_000) for t in (1, 2, 3, 4)]
+    volume = schedule("fee: 24000, paid: at the start, each_person: {price: 300, above: 60}")
+    assert volume == [(1, "fee", 24_000), (3, "each person", 4_500), (4, "each person", 7_500)]
+    assert schedule("each_person: {price: 300, above: 100}") == []
+    found = compare(
+        loads(CERTAIN.replace("SAVING", "500").replace("fee: 44000, paid: at the start", "each_person: 440")), draws=2
+    )
+    assert isclose(found["structures"]["conventional"]["cost"]["mean"], 44_000 * 1.1**-0.25)
+
+
 # -- against itself -----------------------------------------------------------------------------------------------
 
 
@@ -648,6 +666,11 @@ def test_mistakes_are_said_in_one_line(valued, words, said, capsys, monkeypatch)
         ("guess, one_of: crime", "guess", "savings.courts.one_of: 'crime' is a group of one"),
         ("to: courts, ", "", "savings.courts.to"),
         ("each: 1000, after", "each: 1000, to: council, after", "social_value.wellbeing.to"),
+        (
+            "    fee: 190000\n",
+            "    pays: {f: {for: the contract, due: evenly, above: 3, amount: {lump_sum: 5}}}\n",
+            "pays.f.above: counts people who are referred; allowed: with due: when referred",
+        ),
         ("    fee: 190000\n", "    fee: 190000\n    effectiveness: -10%\n", "effectiveness: -10% is out of range"),
     ],
 )

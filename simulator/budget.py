@@ -161,7 +161,7 @@ class _Terms:
         plan, months, each = self.plan, 0.0, outcome
         while each >= 0:
             months += self._range(plan.outcomes[each]["after_at"])[0]
-            each = plan.outcomes[each]["parent"]
+            each = plan.outcomes[each]["parent"] if plan.outcomes[each]["kind"] == o.MILESTONE else -1
         lag = max(0, math.ceil(months / plan.calendar.step - 0.5 - 1e-9))
         known = self.T + 1
         for block in plan.blocks:
@@ -191,26 +191,36 @@ class _Terms:
         return _times(share, fee)
 
     def _outcomes(self, outcome: int, people: float) -> float:
-        """Most outcomes that can be verified among some people."""
-        return math.inf if people > 0 and self.plan.outcomes[outcome]["kind"] == o.EVENTS else people
+        """Most outcomes that can be verified among some people; of events, amounts and scores there is no most."""
+        counted = self.plan.outcomes[outcome]["kind"] in (o.YES_OR_NO, o.MILESTONE)
+        return people if counted or people == 0 else math.inf
 
     def _measure(self, measure: Any, people: float) -> float:
         """Most that a measure can be for some people; a reduction is at most all of what it is compared with."""
+        outcome = self.plan.outcomes[measure["outcome"]]
         ours = self._outcomes(measure["outcome"], people)
-        low, level = self._range(measure["level_at"]) if measure["against"] == c.LEVEL else (0.0, math.inf)
-        if measure["kind"] == c.COUNT:
+        if measure["kind"] == c.COUNT or people == 0:
             return ours
         if measure["kind"] == c.SHARE:
-            return ours / people if 0 < people < math.inf else ours
+            return 1.0 if ours == people < math.inf else ours
+        least, most = self._compared_with(measure, outcome)
         if measure["sign"] < 0:
-            base = _times(people, level)
-            if measure["against"] == c.ARM:
-                base = self._outcomes(measure["outcome"], people)
-            return base if measure["kind"] == c.DIFFERENCE_UNITS else 1.0
-        if measure["kind"] == c.DIFFERENCE_UNITS:
-            return ours
-        a_person = 1.0 if ours == people else math.inf
-        return max(a_person / low - 1.0, 0.0) if low > 0.0 else math.inf
+            a_person = math.inf if outcome["kind"] == o.SCORE else most
+            share = math.inf if outcome["kind"] == o.SCORE else 1.0
+        else:
+            a_person = 1.0 if ours == people else math.inf
+            share = max(a_person / least - 1.0, 0.0) if least > 0.0 else math.inf
+        if measure["kind"] == c.DIFFERENCE_SHARE:
+            return share
+        return a_person if measure["kind"] == c.DIFFERENCE_MEAN else _times(people, a_person)
+
+    def _compared_with(self, measure: Any, outcome: Any) -> tuple[float, float]:
+        """Least and greatest level a person with which an outcome is compared."""
+        if measure["against"] == c.LEVEL:
+            return self._range(measure["level_at"])
+        if measure["against"] == c.BASELINE and outcome["resets_every_at"] < 0:
+            return self._range(outcome["baseline_at"])
+        return 0.0, 1.0 if outcome["kind"] in (o.YES_OR_NO, o.MILESTONE) else math.inf
 
     # -- the payers' own costs ---------------------------------------------------------------------------------
 

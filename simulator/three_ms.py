@@ -96,11 +96,15 @@ def _measurable(deal: Deal, name: str, compared: Measure | None, accepted: float
         return _graded(grade, f"{reason}; nobody measures what would have come anyway")
     effect, error = _signal(deal, outcome, compared)
     other = GOOD if effect >= 2 * error else FAIR if effect >= error else POOR
-    against = "a comparison arm" if compared.against == "comparison_arm" else "a fixed level"
-    reason += (
-        f"; in one cohort the difference from {against} has a standard error of {error:.1%} of the level, and "
-        f"{effect:.1%} is expected"
-    )
+    against = {"comparison_arm": "a comparison arm", "before": "the same people before"}
+    against_what = against.get(str(compared.against), "a fixed level")
+    assert isinstance(outcome.without_service, Quantity)
+    level = 0.0 if outcome.counts == "score" else _mean(deal, outcome.without_service)
+    if level > 0.0:
+        text = f"{error / level:.1%} of the level, and {effect / level:.1%} is expected"
+    else:
+        text = f"{error:.3g} a person, and {effect:.3g} is expected"
+    reason += f"; in one cohort the difference from {against_what} has a standard error of {text}"
     return _graded(min(grade, other, key=_ORDER.index), reason)
 
 
@@ -108,39 +112,50 @@ def _mean(deal: Deal, quantity: Quantity) -> float:
     return float(quantity_of(deal, quantity).mean())
 
 
-def _signal(deal: Deal, outcome: Outcome, compared: Measure) -> tuple[float, float]:
-    """Expected effect and standard error of one cohort's measured difference, as shares of the level.
+def _variance(deal: Deal, outcome: Outcome, level: float) -> float:
+    """Variance of one person's outcome about its level: binomial, negative binomial, hurdle or normal."""
+    if outcome.counts == "yes or no":
+        return max(level * (1.0 - level), 0.0)
+    if outcome.counts == "events":
+        overdispersed = isinstance(outcome.dispersion, Quantity)
+        return level + (level * level / _mean(deal, outcome.dispersion) if overdispersed else 0.0)  # type: ignore[arg-type]
+    spread = _mean(deal, outcome.spread)
+    if outcome.counts == "score":
+        return spread * spread
+    share = _mean(deal, outcome.any)
+    return share * (spread * spread + (level / share) ** 2) - level * level
 
-    On the expected path, cohorts of the average size; the variance of one person's outcome is p (1 − p) for yes/no and
-    μ + μ²/k for events. A comparison arm adds its own sampling and its bias; a fixed level adds how wrong it may be.
+
+def _signal(deal: Deal, outcome: Outcome, compared: Measure) -> tuple[float, float]:
+    """Expected effect and standard error of one cohort's measured difference, a person.
+
+    On the expected path, with cohorts of the average size and people alike. A comparison arm adds its own sampling and
+    its bias; a fixed level adds how wrong it may be; a measurement before keeps the part that does not persist, and
+    people's return to what is normal for them.
     """
     assert isinstance(outcome.without_service, Quantity)
     without = quantity_of(deal, outcome.without_service)
     level = without.mean()
-    if level <= 0.0:
-        return 0.0, math.inf
-    effect = abs(_mean(deal, outcome.effect)) / (level if outcome.effect_as == "units" else 1.0)
+    effect = abs(_mean(deal, outcome.effect)) * (1.0 if outcome.effect_as == "units" else abs(level))
     sizes = [_mean(deal, each.people) * _mean(deal, each.referrals) for each in deal.cohorts.values()]
     people = sum(sizes) / len(sizes)
     if people <= 0.0:
         return effect, math.inf
-    variance = max(level * (1.0 - level), 0.0)
-    if outcome.counts == "events":
-        variance = level
-        if isinstance(outcome.dispersion, Quantity):
-            variance += level * level / _mean(deal, outcome.dispersion)
-    squared = variance / people / level**2
+    variance = _variance(deal, outcome, level)
     arm = outcome.comparison_arm
     if compared.against == "comparison_arm" and arm is not None:
         size = _mean(deal, arm.people.quantity) * (people if arm.people.form == "per person" else 1.0)
         size *= _mean(deal, arm.effective_share)
-        squared = squared + variance / size / level**2 if size > 0.0 else math.inf
-        squared += quantity_of(deal, arm.shared_bias).sd() ** 2
-    else:
-        fixed = outcome.baseline if compared.against == "baseline" else compared.against
-        wrong = _mean(deal, fixed) - level if isinstance(fixed, Quantity) else 0.0
-        squared += (without.sd() ** 2 + wrong * wrong) / level**2
-    return effect, math.sqrt(squared)
+        bias = quantity_of(deal, arm.shared_bias).sd() * level
+        return effect, math.sqrt(variance / people + variance / size + bias * bias) if size > 0.0 else math.inf
+    if compared.against == "before" and outcome.before is not None:
+        persists, before = _mean(deal, outcome.before.persistence), _mean(deal, outcome.before.level)
+        normal = before if outcome.before.normal_level is None else _mean(deal, outcome.before.normal_level)
+        back = (1.0 - persists) * (normal - before)
+        return effect, math.sqrt(2.0 * variance * (1.0 - persists) / people + back * back)
+    fixed = outcome.baseline if compared.against == "baseline" else compared.against
+    wrong = _mean(deal, fixed) - level if isinstance(fixed, Quantity) else 0.0
+    return effect, math.sqrt(variance / people + without.sd() ** 2 + wrong * wrong)
 
 
 def _monetisable(deal: Deal, name: str) -> dict[str, str]:

@@ -36,7 +36,9 @@ class Fault(NamedTuple):
     tests: tuple[str, ...]
 
 
+BY_HAND = "test_compare.py::test_differences_of_single_draws_are_those_of_the_readable_twin"
 CHANCE = "test_chance.py::"
+COMPARED = "test_compare.py::test_"
 CLOSED = "test_closed_forms.py::test_"
 ENGINES = "test_engines.py::test_"
 METRICS = "test_metrics.py::test_"
@@ -441,6 +443,97 @@ FAULTS = [
         'int(arm is not None and arm.people.form == "per person")',
         "0",
         (ARM,),
+    ),
+    # worth, comparisons, the budget
+    Fault(
+        "a saving before its time",
+        "worth.py",
+        "* discount ** (out.when[d, o, b] + after)",
+        "* discount ** out.when[d, o, b]",
+        (
+            COMPARED + "a_saving_that_comes_once_is_worth_its_discounted_amount",
+            BY_HAND,
+        ),
+    ),
+    Fault(
+        "optimism is added",
+        "worth.py",
+        "kept = 1.0 - v[row.bias_at]",
+        "kept = 1.0 + v[row.bias_at]",
+        (COMPARED + "a_saving_by_the_year_lasts_as_long_as_it_says",),
+    ),
+    Fault(
+        "worths that overlap are added",
+        "worth.py",
+        "        if worths[j].group < 0:",
+        "        if worths[j].group < 9:",
+        (
+            COMPARED + "of_savings_that_overlap_the_largest_counts",
+            BY_HAND,
+        ),
+    ),
+    Fault(
+        "what would have happened anyway is worth something",
+        "worth.py",
+        "added[b] = outcomes[o].better * (out.counts[d, o, b, TRUE] - out.counts[d, o, b, WITHOUT])",
+        "added[b] = outcomes[o].better * out.counts[d, o, b, TRUE]",
+        (COMPARED + "no_effect_is_worth_exactly_nothing_in_every_draw",),
+    ),
+    Fault(
+        "people after the stop are worth something",
+        "worth.py",
+        "                if blocks[b].reach <= stops[d]:\n                    added[b]",
+        "                if blocks[b].reach >= 0:\n                    added[b]",
+        (BY_HAND,),
+    ),
+    Fault(
+        "effectiveness multiplies the chance of a chain",
+        "parameters.py",
+        "without + times * (served - without)",
+        "times * served",
+        (COMPARED + "an_uncertain_effectiveness_multiplies_the_effect",),
+    ),
+    Fault(
+        "additional outcomes of another effectiveness",
+        "run.py",
+        "additional[name][low:high] = own[:, :, 3]",
+        "additional[name][low:high] = alike[2][:, :, 3]",
+        (COMPARED + "an_uncertain_effectiveness_multiplies_the_effect",),
+    ),
+    Fault(
+        "idle cash belongs to nobody",
+        "ledger.py",
+        "capital_pv += factor * (flows[INVESTOR, t] + flows[VEHICLE, t] - in_hand)",
+        "capital_pv += factor * flows[INVESTOR, t]",
+        (COMPARED + "the_parts_of_the_cost_add_up_to_the_paired_difference",),
+    ),
+    Fault(
+        "risk transferred with the wrong sign",
+        "compare.py",
+        "np.where(below, saved, np.nan)",
+        "np.where(below, -saved, np.nan)",
+        (COMPARED + "what_is_transferred_and_what_is_paid_for_it_add_up_to_the_payments",),
+    ),
+    Fault(
+        "owed in the year of termination, too",
+        "compare.py",
+        "cash[:, y + 1 :].sum(axis=1)",
+        "cash[:, y:].sum(axis=1)",
+        (COMPARED + "what_is_owed_after_a_termination_is_what_the_twin_owes",),
+    ),
+    Fault(
+        "late payments are in no year's maximum",
+        "budget.py",
+        "min(t + self.latest, self.T) >= periods[0]",
+        "t >= periods[0]",
+        (COMPARED + "no_draw_costs_more_than_the_contractual_maximum",),
+    ),
+    Fault(
+        "a volume is counted anew in every period",
+        "ledger.py",
+        "max(before + referred[t] - free, 0.0) - max(before - free, 0.0)",
+        "max(referred[t] - free, 0.0)",
+        (COMPARED + "a_fee_may_be_a_block_spot_or_cost_and_volume",),
     ),
 ]
 

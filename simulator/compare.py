@@ -709,14 +709,14 @@ def _budget(question: _Question, total: _Total, name: str) -> dict[str, Any]:
             years.append(
                 {
                     "year": label,
-                    "expected": metrics.estimate(share * cash["mean"], share * (cash["standard_error"] or 0.0)),
+                    "expected": _share_of(cash, share),
                     "p50": share * cash["p50"],
                     "p95": share * cash["p95"],
                     "contractual_maximum": _part(most[y], share),
                     "slippage": share * (cash["p95"] - cash["mean"]),
                     "cashable_savings": _saved_in(question, total, name, payer, y),
                     "commitment_if_terminated": {
-                        "expected": metrics.estimate(share * owed["mean"], share * (owed["standard_error"] or 0.0)),
+                        "expected": _share_of(owed, share),
                         "p95": share * owed["p95"],
                     },
                 }
@@ -726,7 +726,7 @@ def _budget(question: _Question, total: _Total, name: str) -> dict[str, Any]:
             "share": share,
             "years": years,
             "all_years": {
-                "expected": metrics.estimate(share * cash["mean"], share * (cash["standard_error"] or 0.0)),
+                "expected": _share_of(cash, share),
                 "p50": share * cash["p50"],
                 "p95": share * cash["p95"],
                 "contractual_maximum": _part(whole[0], share),
@@ -734,6 +734,11 @@ def _budget(question: _Question, total: _Total, name: str) -> dict[str, Any]:
             "cashable_savings_after_the_last_year": _saved_in(question, total, name, payer, len(plan.years)),
         }
     return {"no_maximum_because": reason or reason_of_whole, "payers": rows}
+
+
+def _share_of(summary: dict[str, Any], share: float) -> dict[str, Any]:
+    error = summary["standard_error"]
+    return {"value": share * summary["mean"], "standard_error": None if error is None else share * error}
 
 
 def _part(amount: float | None, share: float) -> float | None:

@@ -1,6 +1,7 @@
 """Comparisons: against a plain-Python account of single draws, against sums worked by hand, and against themselves."""
 
 import json
+import re
 from math import isclose, sqrt
 from pathlib import Path
 
@@ -690,3 +691,14 @@ def test_names_that_are_unknown_are_errors_of_the_function():
     with pytest.raises(ValueError, match="draws"):
         compare(deal, draws=0)
     assert PUBLIC in compare(deal, draws=1, budget=True)["structures"]["conventional"]["budget"]["payers"]
+
+
+def test_the_figures_of_the_questions_in_the_readme_are_in_the_output_that_it_shows():
+    readme = (SCENARIOS.parent / "README.md").read_text(encoding="utf-8")
+    page = readme.split("A commissioner's page")[1]
+    output = page.split("```text")[1].split("```")[0]
+    asked = [line for line in page.splitlines() if line.startswith("| ")][2:11]
+    figures = [each for line in asked for each in re.findall(r"£(\d[\d,]*\d)", line.split("|")[3]) if "," in each]
+    assert len(figures) >= 4
+    for each in figures:
+        assert each in output, each

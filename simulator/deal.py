@@ -738,7 +738,7 @@ class Outcome(Model):
     """Relative standard deviation of the level from cohort to cohort (of scores: relative to `spread`)."""
     clusters: Clusters | None = None
     learning: Learning = parse(0.0, "share")
-    """Growth of the effect from cohort to cohort, in the order of the file; negative where it wears off."""
+    """Growth of the effect from cohort to cohort, in the order of their referrals; negative where it wears off."""
     delay: Delay = parse("0 months", "duration")
     """Time by which everything is known later than planned."""
     baseline: AnyLevel | None = None

@@ -96,6 +96,7 @@ COHORT = np.dtype(
         ("claim", np.int64),  # last period in which an outcome counts
         ("years", np.float64),  # from the start of the deal to the middle of its referrals
         ("begins", np.float64),  # and to the first of them
+        ("number", np.int64),  # of cohorts whose referrals begin earlier
         ("first_block", np.int64),
         ("end_block", np.int64),
     ]
@@ -397,6 +398,7 @@ def fill_levels(
                 segments.level_at,
                 segments.effect_at,
                 c,
+                cohorts[c].number,
                 stay,
                 blocks[b].years,
                 people,
@@ -421,6 +423,7 @@ def _levels_of_block(
     level_at: Ints,
     effect_at: Ints,
     c: int,
+    number: int,
     stay: float,
     years: float,
     people: float,
@@ -435,7 +438,7 @@ def _levels_of_block(
         u = uniform(between[o, c], draw, 0) if spread else 0.5
         for s in range(level_at.shape[0]):
             relative = v[level_at[s, o]] if level_at[s, o] >= 0 else 1.0
-            part = stay * _grown(v[row.learning_at], float(c))
+            part = stay * _grown(v[row.learning_at], float(number))
             if effect_at[s, o] >= 0:
                 part *= v[effect_at[s, o]]
             without = _level_without(v, row, years, relative)

@@ -344,6 +344,7 @@ def _cohort_tables(deal: Deal, at: _Columns) -> tuple[np.ndarray, np.ndarray]:
                 "attrition_at": at("cohorts", name, "attrition"),
                 "years": _years(time, begins, ends),
                 "begins": (begins - 1) * time.months / 12,
+                "number": sum(other.referred.first < each.referred.first for other in deal.cohorts.values()),
                 "claim": _NEVER if each.last_claim is None else time.period(each.last_claim),
                 "first_block": len(blocks),
                 "end_block": len(blocks) + len(windows),

@@ -138,7 +138,7 @@ FAULTS = [
     Fault(
         "a step is dated from referral, not from the step before",
         "outcomes.py",
-        "months[o] += months[table[o].parent]",
+        "months[o] += months[row.parent]",
         "months[o] += 0.0",
         (CLOSED + "a_step_is_known_after_the_times_of_all_steps_before_it",),
     ),
@@ -152,8 +152,8 @@ FAULTS = [
     Fault(
         "an effect in units read as a share",
         "outcomes.py",
-        "level + effect if row.effect_is_units else level * (1.0 + effect)",
-        "level * (1.0 + effect)",
+        "without + effect if row.effect_is_units else without * (1.0 + effect)",
+        "without * (1.0 + effect)",
         (CLOSED + "the_group_threshold_pays_with_the_binomial_tail",),
     ),
     Fault(
@@ -173,21 +173,21 @@ FAULTS = [
     Fault(
         "a later step not averaged over those who came so far",
         "outcomes.py",
-        "eligible[k] = weight[k] if row.parent < 0 else survival[row.parent, k]",
+        "eligible[k] = weight[k] if row.parent < 0 else survival[row.parent, k, side]",
         "eligible[k] = weight[k]",
         (FRAILTY,),
     ),
     Fault(
         "a step instead of another not averaged over those who are left",
         "outcomes.py",
-        "eligible[k] *= 1.0 - served[row.instead, k]",
+        "eligible[k] *= 1.0 - chance[row.instead, k]",
         "eligible[k] *= 1.0",
         (FRAILTY,),
     ),
     Fault(
         "people without their frailty",
         "outcomes.py",
-        "while k < NODES - 1 and u > mass:",
+        "while k < classes - 1 and u > mass:",
         "while k < 4:",
         (KINDS, FRAILTY),
     ),
@@ -208,8 +208,8 @@ FAULTS = [
     Fault(
         "bias of the comparison arm missing",
         "outcomes.py",
-        "level = v[row.level_at] * (1.0 + v[row.arm_bias_at])",
-        "level = v[row.level_at]",
+        "cohorts[c].years) * (1.0 + v[row.arm_bias_at])",
+        "cohorts[c].years)",
         (ARM,),
     ),
     Fault(
@@ -222,8 +222,8 @@ FAULTS = [
     Fault(
         "dispersion of a person taken for that of a cohort",
         "outcomes.py",
-        "negative_binomial_quantile(u, people * v[dispersion_at], people * level)",
-        "negative_binomial_quantile(u, v[dispersion_at], people * level)",
+        "negative_binomial_quantile(u, people * v[row.dispersion_at], people * level)",
+        "negative_binomial_quantile(u, v[row.dispersion_at], people * level)",
         (CLOSED + "events_have_the_mean_and_the_variance_of_the_negative_binomial",),
     ),
     Fault(
@@ -246,6 +246,48 @@ FAULTS = [
         "/ math.log(1.0 - chance)",
         "/ -chance",
         (CLOSED + "a_yearly_chance_of_policy_change_leaves_a_geometric_share_of_cohorts",),
+    ),
+    Fault(
+        "no regression to the mean",
+        "outcomes.py",
+        "level += (1.0 - v[row.persistence_at]) * (v[row.normal_at] - v[row.before_at])",
+        "level += 0.0",
+        ("test_kinds.py::test_people_return_towards_what_is_normal_for_them",),
+    ),
+    Fault(
+        "clusters as large as the cohort",
+        "outcomes.py",
+        "max(0.0, min(v[row.cluster_size_at], people) - 1.0)",
+        "max(0.0, people - 1.0)",
+        ("test_kinds.py::test_clusters_multiply_the_variance_by_the_design_effect",),
+    ),
+    Fault(
+        "the baseline follows the trend",
+        "outcomes.py",
+        "share = v[row.resets_share_at] if row.resets_share_at >= 0 else 0.0",
+        "share = 1.0",
+        ("test_kinds.py::test_a_baseline_that_resets_makes_good_a_share_of_the_gap_at_each_date",),
+    ),
+    Fault(
+        "one size of amounts for all",
+        "outcomes.py",
+        "gamma_quantile(w, some * shape) * mean / shape",
+        "gamma_quantile(w, shape) * some * mean / shape",
+        ("test_kinds.py::test_an_amount_has_the_variance_of_a_compound",),
+    ),
+    Fault(
+        "the effect is learned from the first cohort on",
+        "outcomes.py",
+        "_grown(v[row.learning_at], float(number))",
+        "_grown(v[row.learning_at], float(number + 1))",
+        ("test_kinds.py::test_the_effect_grows_or_wears_off_from_cohort_to_cohort",),
+    ),
+    Fault(
+        "those who leave had the effect",
+        "outcomes.py",
+        "stay = 1.0 - v[cohorts[c].attrition_at]",
+        "stay = 1.0",
+        ("test_kinds.py::test_those_who_leave_are_counted_at_the_level_without_the_service",),
     ),
     # clauses
     Fault(

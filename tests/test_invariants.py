@@ -221,9 +221,15 @@ def reordered(data, key):
     return data | {key: dict(reversed(data[key].items()))}
 
 
+def in_any_order(data):
+    """The same deal whose outcomes need not stand below those whose people alone may have them."""
+    return data | {"outcomes": {name: without(each, "of_those") for name, each in data["outcomes"].items()}}
+
+
 @settings(max_examples=60)
 @given(deal_files(), st.sampled_from(["cohorts", "outcomes"]))
 def test_the_order_of_cohorts_and_outcomes_moves_no_draw(data, key):
+    data = in_any_order(data)
     ours, theirs = loaded(data), loaded(reordered(data, key))
     for draw in range(DRAWS):
         assert outcomes_by_name(ours, draw) == outcomes_by_name(theirs, draw)
@@ -233,7 +239,7 @@ def test_the_order_of_cohorts_and_outcomes_moves_no_draw(data, key):
 @given(deal_files(), st.sampled_from(["cohorts", "outcomes", "structures"]))
 def test_the_order_of_cohorts_and_outcomes_moves_no_payment(data, key):
     # which cohort's outcomes come first under a cap on outcomes does matter where amounts differ, so there is none
-    data = without(data, "at_most") | {"engine": "aggregate"}
+    data = in_any_order(without(data, "at_most")) | {"engine": "aggregate"}
     ours, theirs = draws_of(loaded(data)), draws_of(loaded(reordered(data, key)))
     for name, arrays in ours.items():
         for metric in ("payments", "uncapped_payments", "cost"):

@@ -18,9 +18,26 @@ if TYPE_CHECKING:
     from simulator.result import Result
     from simulator.run import simulate
     from simulator.settle import settle
+    from simulator.solve import frontier, solve
+    from simulator.stress import stress
+    from simulator.sweep import sweep
     from simulator.yamlfile import DealError
 
-__all__ = ["DealError", "Result", "__version__", "compare", "explain", "load", "loads", "settle", "simulate"]
+__all__ = [
+    "DealError",
+    "Result",
+    "__version__",
+    "compare",
+    "explain",
+    "frontier",
+    "load",
+    "loads",
+    "settle",
+    "simulate",
+    "solve",
+    "stress",
+    "sweep",
+]
 
 _HOMES = {
     "DealError": "simulator.yamlfile",
@@ -31,6 +48,10 @@ _HOMES = {
     "loads": "simulator.dealfile",
     "settle": "simulator.settle",
     "simulate": "simulator.run",
+    "solve": "simulator.solve",
+    "frontier": "simulator.solve",
+    "stress": "simulator.stress",
+    "sweep": "simulator.sweep",
 }
 
 
@@ -49,7 +70,7 @@ def __dir__() -> list[str]:
 
 
 class _Package(ModuleType):
-    """Keeps `simulator.settle` and `simulator.explain` the functions, whichever module was imported first."""
+    """Keeps `simulator.settle`, `simulator.explain` and the like the functions, whichever module was imported first."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not (name in _HOMES and isinstance(value, ModuleType)):

@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-from simulator import copula
+from simulator import copula, shocks
 from simulator.deal import (
     MEASURES,
     Clause,
     Deal,
     Finance,
+    Leaf,
     Measure,
     Outcome,
     Structure,
@@ -65,7 +66,28 @@ def problems(deal: Deal, *, changed: bool = False) -> list[tuple[Path, str]]:
     if not found:
         found += _provenance(deal, resolved, changed)
         found += _horizon(resolved)
+        found += _stresses(resolved)
     return found
+
+
+def _stresses(resolved: Deal) -> Found:
+    numbers = list(leaves(resolved))
+    for name, changes in resolved.stresses.items():
+        if not changes:
+            yield ("stresses", name), "changes nothing; allowed: PATH: CHANGE"
+        for pattern, how in changes.items():
+            try:
+                units = [each.quantity.unit for each in numbers if _is_meant(pattern, each)]
+            except ValueError as error:
+                yield ("stresses", name, pattern), str(error)
+                continue
+            if message := shocks.problem(pattern, how, units):
+                yield ("stresses", name, pattern), message
+
+
+def _is_meant(pattern: str, leaf: Leaf) -> bool:
+    named = leaf.quantity.is_named and shocks.matches(pattern, ("quantities", leaf.quantity.name))
+    return named or shocks.matches(pattern, leaf.path)
 
 
 def _written(deal: Deal, path: Path) -> Path:

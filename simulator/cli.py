@@ -13,6 +13,7 @@ import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
@@ -58,6 +59,9 @@ def _options(*names: str) -> Callable[[Any], Any]:
         "format": click.option(
             "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", help="[table]"
         ),
+        "target": click.option(
+            "--target-error", "target", metavar="METRIC=VALUE", help="Double the draws until this error is reached."
+        ),
         "quiet": click.option("--quiet", is_flag=True, help="No progress and no messages."),
     }
 
@@ -90,7 +94,7 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("deal")
-@_options("draws", "seed", "threads", "set", "structure", "format", "quiet")
+@_options("draws", "seed", "threads", "set", "structure", "format", "target", "quiet")
 def run(
     deal: str,
     draws: int,
@@ -99,6 +103,7 @@ def run(
     sets: tuple[str, ...],
     structures: tuple[str, ...],
     form: str,
+    target: str | None,
     quiet: bool,
 ) -> None:
     """Simulate every payment structure of DEAL, side by side on the same draws."""
@@ -111,8 +116,14 @@ def run(
     if not quiet and will_compile():
         click.echo("compiling the kernels, once for this installation; this takes some seconds", err=True)
     try:
-        with _progress(draws, quiet) as progress:
-            result = simulate(loaded, draws, seed, names, threads, progress)
+        with _progress("draws", quiet) as progress:
+            result = _until(
+                target,
+                lambda number: simulate(loaded, number, seed, names, threads, progress),
+                lambda found: found.to_dict(),
+                draws,
+                quiet,
+            )
     except TooLargeError as error:
         raise click.UsageError(str(error)) from None
     if form == "json":
@@ -295,6 +306,225 @@ def schema() -> None:
     _print(_json(made()))
 
 
+def _until(target: str | None, ask: Any, answers: Any, draws: int, quiet: bool) -> Any:
+    """Ask once, or with ever more draws until a target error is reached."""
+    if target is None:
+        return ask(draws)
+    from simulator.solve import parse_target, until
+
+    wanted = parse_target(target)
+    found, reached = until(wanted, ask, answers, draws)
+    if not quiet:
+        _say(f"{wanted.name}: error {reached:.3g} of {wanted.error:.3g} allowed, at {answers(found)['draws']:,} draws")
+    return found
+
+
+@cli.command()
+@click.argument("deal")
+@click.option("--shock", "shocks", multiple=True, metavar="NAME", help="Only this one. Repeatable. [all]")
+@click.option("--no-reverse", is_flag=True, help="Only the shocks, not how far each driver can go.")
+@_options("draws", "seed", "threads", "set", "structure", "format", "target", "quiet")
+def stress(
+    deal: str,
+    shocks: tuple[str, ...],
+    no_reverse: bool,
+    draws: int,
+    seed: int,
+    threads: int | None,
+    sets: tuple[str, ...],
+    structures: tuple[str, ...],
+    form: str,
+    target: str | None,
+    quiet: bool,
+) -> None:
+    """What breaks DEAL: each shock on the same draws, and how far each driver can go.
+
+    Reverse stress uses the first 10,000 draws.
+    """
+    from simulator.run import will_compile
+    from simulator.stress import stress as stress_deal
+
+    if not quiet and will_compile():
+        _say("compiling the kernels, once for this installation; this takes some seconds")
+
+    def ask(number: int, reverse: bool = False) -> Any:
+        with _progress("steps", quiet) as progress:
+            return stress_deal(
+                deal,
+                shocks or None,
+                draws=number,
+                seed=seed,
+                structures=structures or None,
+                sets=sets,
+                reverse=reverse,
+                threads=threads,
+                progress=progress,
+            )
+
+    def answers(found: Any) -> Any:
+        bases = {name: each["base"] for name, each in found["structures"].items()}
+        return {"structures": bases, "draws": found["draws"]}
+
+    data = None
+    if target is not None:
+        data = _until(target, ask, answers, draws, quiet)
+        draws = data["draws"]
+    if data is None or not no_reverse:
+        data = ask(draws, not no_reverse)
+    if form == "json":
+        _print(_json(data))
+    elif form == "csv":
+        from simulator.stress import rows
+
+        _print_csv(["structure", "shock", "metric", "statistic", "value", "standard_error"], rows(data))
+    else:
+        from simulator.report import stress_tables
+
+        _print_tables(stress_tables(data))
+
+
+@cli.command()
+@click.argument("deal")
+@click.option("--for", "terms", multiple=True, required=True, metavar="PATH[=LOW:HIGH]", help="The term to be found.")
+@click.option("--so-that", metavar="'METRIC of STRUCTURE = VALUE'", help="Or = METRIC of STRUCTURE.")
+@click.option("--frontier", metavar="STRUCTURE", help="With two terms: the efficient set of investor against payer.")
+@click.option(
+    "--investor",
+    type=click.Choice(["irr", "loss"]),
+    default="irr",
+    help="Of the frontier: median IRR or P(loss). [irr]",
+)
+@_options("draws", "seed", "threads", "set", "format", "quiet")
+def solve(
+    deal: str,
+    terms: tuple[str, ...],
+    so_that: str | None,
+    frontier: str | None,
+    investor: str,
+    draws: int,
+    seed: int,
+    threads: int | None,
+    sets: tuple[str, ...],
+    form: str,
+    quiet: bool,
+) -> None:
+    """Which value of a term of DEAL gives a result, with its interval."""
+    from simulator.run import will_compile
+    from simulator.solve import frontier as frontier_of
+    from simulator.solve import solve as solve_deal
+
+    if (so_that is None) == (frontier is None):
+        raise click.UsageError("give one of --so-that and --frontier; allowed: one of them")
+    if so_that is not None and len(terms) != 1:
+        raise click.UsageError(f"{len(terms)} terms for one equation; allowed: one --for with --so-that")
+    if not quiet and will_compile():
+        _say("compiling the kernels, once for this installation; this takes some seconds")
+    if frontier is not None:
+        metric = {"irr": "investor.irr.p50", "loss": "investor.probability_of_loss.probability"}[investor]
+        data = frontier_of(deal, terms, frontier, investor=metric, draws=draws, seed=seed, sets=sets, threads=threads)
+    else:
+        data = solve_deal(deal, terms[0], so_that or "", draws=draws, seed=seed, sets=sets, threads=threads)
+    if form == "json":
+        _print(_json(data))
+    elif form == "csv":
+        from simulator.solve import HEADER_OF_ROWS, rows
+
+        _print_csv(HEADER_OF_ROWS[frontier is not None], rows(data))
+    else:
+        from simulator.report import frontier_tables, solve_tables
+
+        _print_tables(solve_tables(data) if frontier is None else frontier_tables(data))
+
+
+_CELLS = _Number(1, 10**9, "number of cells; allowed: 1 to 1e9")
+
+
+@cli.command()
+@click.argument("deals", nargs=-1, required=True, metavar="DEAL...")
+@click.option("--over", multiple=True, required=True, metavar="PATH=LOW:HIGH:N", help="Or PATH=a,b,c. Repeatable.")
+@click.option("--out", required=True, metavar="FOLDER", help="New, empty, or of this same sweep, to go on with it.")
+@click.option("--design", type=click.Choice(["grid", "latin", "sobol"]), default="grid", help="[grid]")
+@click.option("--cells", type=_CELLS, help="Number of cells of a latin or sobol design.")
+@click.option("--most-cells", type=_CELLS, default=100_000, help="Refuse more cells than this. [100000]")
+@click.option("--workers", type=click.IntRange(1, 256), help="Work in so many local processes (needs dask).")
+@click.option("--scheduler", metavar="ADDRESS", help="Work on a Dask cluster (needs dask).")
+@click.option("--summary", is_flag=True, help="Print a pivot of each metric.")
+@click.option("--metric", "asked", multiple=True, metavar="METRIC", help="For --summary and --plot. Repeatable.")
+@click.option("--plot", metavar="FILE", help="Draw the first metric: lines, or a heat map.")
+@_options("draws", "seed", "threads", "set", "structure", "format", "quiet")
+def sweep(
+    deals: tuple[str, ...],
+    over: tuple[str, ...],
+    out: str,
+    design: str,
+    cells: int | None,
+    most_cells: int,
+    workers: int | None,
+    scheduler: str | None,
+    summary: bool,
+    asked: tuple[str, ...],
+    plot: str | None,
+    draws: int,
+    seed: int,
+    threads: int | None,
+    sets: tuple[str, ...],
+    structures: tuple[str, ...],
+    form: str,
+    quiet: bool,
+) -> None:
+    """Simulate one DEAL or several over a range of settings; write a table of all cells to a folder.
+
+    The same command goes on with a sweep that was interrupted.
+    """
+    from simulator.run import will_compile
+    from simulator.sweep import METRICS, pivots
+    from simulator.sweep import sweep as sweep_deals
+
+    if plot is not None:
+        from simulator.figures import check_name
+
+        check_name(plot)
+    if not quiet and will_compile():
+        _say("compiling the kernels, once for this installation; this takes some seconds")
+    try:
+        with _progress("cells", quiet) as progress:
+            manifest = sweep_deals(
+                list(deals),
+                list(over),
+                out,
+                design=design,
+                cells=cells,
+                draws=draws,
+                seed=seed,
+                structures=structures or None,
+                sets=sets,
+                threads=threads,
+                workers=workers,
+                scheduler=scheduler,
+                most_cells=most_cells,
+                say=None if quiet else _say,
+                progress=progress,
+            )
+    except OSError as error:
+        message = f"{error.strerror or error}; the same command goes on with what is recorded"
+        raise OSError(error.errno, message, error.filename) from None
+    tables = [each for metric in asked or METRICS for each in pivots(out, metric)] if summary or plot else []
+    if plot is not None:
+        from simulator import figures
+
+        first = [each for each in tables if each.metric == tables[0].metric]
+        figures.save(figures.of_sweep(first, manifest["currency"]), plot)
+    if form == "json":
+        _print(_json(manifest | ({"summary": [each.to_dict() for each in tables]} if summary else {})))
+    elif form == "csv":
+        keys = ["structure", "metric", "row", "column", "value", "standard_error"]
+        _print_csv(keys, [row for each in tables if summary for row in each.rows()])
+    else:
+        from simulator.report import sweep_tables
+
+        _print_tables(sweep_tables(manifest, out, tables if summary else []))
+
+
 # ---------------------------------------------------------------------------------------------------------------
 
 
@@ -336,10 +566,10 @@ def _print_tables(tables: list[Any]) -> None:
 
 
 class _progress:  # noqa: N801 (reads as a word in `with`)
-    """A progress bar on standard error, on a terminal only."""
+    """A progress bar on standard error, on a terminal only, with the rate and the time left."""
 
-    def __init__(self, draws: int, quiet: bool) -> None:
-        self.draws, self.shown = draws, sys.stderr.isatty() and not quiet
+    def __init__(self, what: str, quiet: bool) -> None:
+        self.what, self.shown = what, sys.stderr.isatty() and not quiet
         self.bar: Any = None
 
     def __enter__(self) -> Callable[[int, int], None] | None:
@@ -349,11 +579,30 @@ class _progress:  # noqa: N801 (reads as a word in `with`)
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         screen = Console(stderr=True, no_color="NO_COLOR" in os.environ)
-        columns = (TextColumn("draws"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn(self.what),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+        )
         self.bar = Progress(*columns, console=screen, transient=True)
-        self.bar.start()
-        task = self.bar.add_task("draws", total=self.draws)
-        return lambda done, _: self.bar.update(task, completed=done)
+        begun: list[tuple[float, int]] = []
+        task = None
+
+        def show(done: int, total: int) -> None:
+            nonlocal task
+            now = time.monotonic()
+            if task is None:
+                self.bar.start()
+                task = self.bar.add_task(self.what, total=total, completed=done, rate="")
+                begun.append((now, done))
+                return
+            since, at_first = begun[0]
+            rate = (done - at_first) / max(now - since, 1e-9)
+            self.bar.update(task, completed=done, total=total, rate=f"{rate:,.0f} a second")
+
+        return show
 
     def __exit__(self, *_: object) -> None:
         if self.bar is not None:
@@ -414,10 +663,13 @@ def main() -> None:
         _say("not enough memory for this many draws; allowed: fewer --draws")
         sys.exit(2)
     except Exception as error:
-        from simulator.yamlfile import DealError
+        from simulator.yamlfile import AskError, DealError
 
         if isinstance(error, DealError):
             _say(str(error))
+            sys.exit(2)
+        if isinstance(error, AskError):
+            _say("\n".join(f"sib: {line}" for line in str(error).splitlines()))
             sys.exit(2)
         _say(f"a defect of ours, please report it: {type(error).__name__}: {' '.join(str(error).split())}")
         if os.environ.get("SIB_TRACEBACK"):

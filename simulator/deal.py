@@ -13,6 +13,7 @@ period is booked at its end.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import itertools
 import json
@@ -1096,6 +1097,8 @@ class Deal(Model):
     """What additional outcomes are worth beside the savings."""
     optimism_bias: dict[str, Share] | None = None
     """Grade of evidence -> share that is taken off a saving or a social value."""
+    stresses: dict[str, dict[str, str | float | int]] = {}
+    """Named shocks for stress tests: path (`*` for any name) -> change, such as `times 70%` or `plus 6 months`."""
     actual: Actual | None = None
 
 
@@ -1309,9 +1312,9 @@ def put(plain: dict[str, Any], path: tuple[str | int, ...], value: Any) -> None:
 
 
 def fingerprint(deal: Deal) -> str:
-    """SHA-256 of everything in the resolved deal that can move a number (names too, provenance not)."""
+    """SHA-256 of everything in the resolved deal that can move a number of a run (names too, provenance not)."""
     plain = to_plain(deal)
-    for key in ("note", "sources", "facts", "assumptions"):
+    for key in ("note", "sources", "facts", "assumptions", "stresses"):
         plain.pop(key, None)
     text = json.dumps(plain, sort_keys=False, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
@@ -1333,11 +1336,21 @@ class Leaf:
 
 def leaves(model: Model, path: tuple[str | int, ...] = ()) -> Iterator[Leaf]:
     """Yield every number of a model in the order of the file."""
-    for name, field in type(model).model_fields.items():
-        legal = _find_range([field.annotation, *field.metadata])
-        if isinstance(model, Outcome) and model.counts != "score" and name in {"without_service", "baseline"}:
-            legal = replace(legal, low=0.0)
-        yield from _leaves_of(getattr(model, name), (*path, field.alias or name), legal)
+    for name, key, range_ in _ranges(type(model)):
+        only_positive = (
+            isinstance(model, Outcome) and model.counts != "score" and name in {"without_service", "baseline"}
+        )
+        legal = replace(range_, low=0.0) if only_positive else range_
+        yield from _leaves_of(getattr(model, name), (*path, key), legal)
+
+
+@functools.cache
+def _ranges(kind: type[Model]) -> tuple[tuple[str, str, Range], ...]:
+    """Name, key in the file and legal range of each field of a type."""
+    return tuple(
+        (name, field.alias or name, _find_range([field.annotation, *field.metadata]))
+        for name, field in kind.model_fields.items()
+    )
 
 
 def _leaves_of(value: Any, path: tuple[str | int, ...], legal: Range) -> Iterator[Leaf]:

@@ -72,50 +72,77 @@ def load(path: str | FilePath, sets: Sequence[str] = ()) -> Deal:
     DealError
         With every mistake found.
     """
-    return _load(read(path), FilePath(path).parent, sets)
+    return opened(path).deal(sets)
 
 
 def loads(text: str, name: str = "deal", sets: Sequence[str] = ()) -> Deal:
     """Load a deal from text; files that it names are sought in the current folder. Raises DealError."""
-    return _load(read_text(text, name), FilePath(), sets)
+    return OpenedDeal(_extended(read_text(text, name), FilePath()), FilePath()).deal(sets)
 
 
-def _load(document: Document, folder: FilePath, sets: Sequence[str]) -> Deal:
-    documents = _extended(document, folder)
-    data: dict[str, Any] = {}
-    for each in reversed(documents):
-        data = _merged(data, each.data)
-    data.pop("extends", None)
-    later: list[tuple[Path, Any]] = []
-    given: list[Path] = []
-    for text in sets:
-        target, value = _parsed_set(text)
-        given.append(target)
-        if _parent_exists(data, target):
-            put(data, target, value)
-        else:
-            later.append((target, value))
-    source = _Source(documents, tuple(given))
-    context: dict[str, Any] = {"base": folder}
-    if isinstance(currency := data.get("currency", "GBP"), str) and len(currency) == 3:
-        context["currency"] = currency
-    deal = _validated(data, source, context)
-    if later:
-        plain = to_plain(deal)
-        written = [join_path(path) for path, _ in _leaves_of(data, ())]
-        known = [*written, *(join_path(path) for path, _, _ in paths(deal))]
-        wrong = []
-        for target, value in later:
-            if not _can_stand(plain, target):
-                near = nearest(join_path(target), known)
-                hint = f"did you mean {near!r}?" if near else "allowed: paths as sib show --paths prints them"
-                wrong.append(Problem(_SET, 1, 1, join_path(target), f"there is no such path; {hint}"))
+@dataclass(frozen=True)
+class OpenedDeal:
+    """A deal file read once, from which variants are made without reading it again."""
+
+    documents: tuple[Document, ...]
+    """The file and the ones that it extends, the nearest first."""
+    folder: FilePath
+
+    def written(self, sets: Sequence[str] = ()) -> Deal:
+        """Return the deal in the file's own words, short forms included, neither checked nor resolved."""
+        data, source, context, _ = self._changed(sets)
+        return _read(data, source, context)
+
+    def deal(self, sets: Sequence[str] = ()) -> Deal:
+        """Apply changes as :func:`load` does; resolve and check. Raises DealError."""
+        data, source, context, later = self._changed(sets)
+        deal = _validated(data, source, context)
+        return _changed_later(deal, data, source, context, later) if later else deal
+
+    def _changed(self, sets: Sequence[str]) -> tuple[dict[str, Any], _Source, dict[str, Any], list[tuple[Path, Any]]]:
+        data: dict[str, Any] = {}
+        for each in reversed(self.documents):
+            data = _merged(data, each.data)
+        data.pop("extends", None)
+        later: list[tuple[Path, Any]] = []
+        given: list[Path] = []
+        for text in sets:
+            target, value = _parsed_set(text)
+            given.append(target)
+            if _parent_exists(data, target):
+                put(data, target, value)
             else:
-                put(plain, target, value)
-        if wrong:
-            raise DealError(wrong)
-        deal = _validated(plain, source, context)
-    return deal
+                later.append((target, value))
+        context: dict[str, Any] = {"base": self.folder}
+        if isinstance(currency := data.get("currency", "GBP"), str) and len(currency) == 3:
+            context["currency"] = currency
+        return data, _Source(self.documents, tuple(given)), context, later
+
+
+def opened(path: str | FilePath) -> OpenedDeal:
+    """Read a deal file and those that it extends. Raises DealError."""
+    folder = FilePath(path).parent
+    return OpenedDeal(_extended(read(path), folder), folder)
+
+
+def _changed_later(
+    deal: Deal, data: dict[str, Any], source: _Source, context: dict[str, Any], later: list[tuple[Path, Any]]
+) -> Deal:
+    """Apply the changes whose paths are those of the resolved form."""
+    plain = to_plain(deal)
+    wrong = []
+    for target, value in later:
+        if not _can_stand(plain, target):
+            written = [join_path(path) for path, _ in _leaves_of(data, ())]
+            known = [*written, *(join_path(path) for path, _, _ in paths(deal))]
+            near = nearest(join_path(target), known)
+            hint = f"did you mean {near!r}?" if near else "allowed: paths as sib show --paths prints them"
+            wrong.append(Problem(_SET, 1, 1, join_path(target), f"there is no such path; {hint}"))
+        else:
+            put(plain, target, value)
+    if wrong:
+        raise DealError(wrong)
+    return _validated(plain, source, context)
 
 
 def _validated(data: dict[str, Any], source: _Source, context: dict[str, Any]) -> Deal:

@@ -8,9 +8,12 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from simulator import figures
 
 
 class _Console(Console):
@@ -244,6 +247,161 @@ def _metrics_line(metrics: Mapping[str, Any]) -> str:
     if metrics["multiple"] is not None:
         line += f"; multiple {_ratio(metrics['multiple'])}; IRR {_percent(metrics['irr'])} a year"
     return f"{line}; provider's surplus {_money(metrics['surplus'])}"
+
+
+def sweep_tables(manifest: Mapping[str, Any], folder: str, pivots: list[Any]) -> list[Any]:
+    """Tables of a sweep: where it is, and each metric over the first two axes."""
+    over = " x ".join(each["path"] for each in manifest["over"])
+    head = (
+        f"{manifest['deal']} ({manifest['currency']})\n{manifest['cells']:,} cells over {over}; "
+        f"{manifest['draws']:,} draws, seed {manifest['seed']}, simulator {manifest['version']}, "
+        f"deal {manifest['deal_hash'][:12]}\n{folder}: cells.csv, cells.parquet, manifest.json"
+    )
+    tables: list[Any] = [Text(head)]
+    metrics = list(dict.fromkeys(each.metric for each in pivots))
+    others = "; mean over the other axes" if len(manifest["over"]) > 2 else ""
+    for metric in metrics:
+        found = [each for each in pivots if each.metric == metric]
+        unit = figures.unit_of(metric, manifest["currency"])
+        said = f"{metric}, {unit}" if unit not in {"", "share"} else metric
+        if len(found[0].axes) == 1:
+            table = _table(f"\n{said}{others}", found[0].axes[0], [each.structure for each in found])
+            for i, label in enumerate(found[0].labels[0]):
+                table.add_row(label, *(figures.show(each.values[i, 0], unit) for each in found))
+            tables.append(table)
+            continue
+        for each in found:
+            rows, columns = each.axes
+            if float(np.nanmax(each.values)) == float(np.nanmin(each.values)):
+                value = figures.show(float(np.nanmax(each.values)), unit)
+                tables.append(Text(f"\n{each.structure}: {said} is {value} in every cell"))
+                continue
+            table = _table(f"\n{each.structure}: {said}{others}", f"{rows} \\ {columns}", list(each.labels[1]))
+            for i, label in enumerate(each.labels[0]):
+                table.add_row(label, *(figures.show(value, unit) for value in each.values[i]))
+            tables.append(table)
+    return tables
+
+
+def _head(data: Mapping[str, Any]) -> Text:
+    return Text(
+        f"{data['deal']} ({data['currency']})\n{data['draws']:,} draws, seed {data['seed']}, "
+        f"simulator {data['version']}, deal {data['deal_hash'][:12]}\n"
+    )
+
+
+def _points(value: float) -> str:
+    return f"{value:.2%}"
+
+
+_STRESS_COLUMNS: list[tuple[str, Any, str, Any]] = [
+    ("P(any payment)", lambda s: _probability(s["triggers"]["any payment"]), "any payment", _points),
+    ("P(loss)", lambda s: _probability(_of(s, "probability_of_loss")), "probability_of_loss", _points),
+    ("multiple, median", lambda s: _quantile_of(s, "multiple", _ratio), "multiple.p50", _ratio),
+    ("IRR, median", lambda s: _quantile_of(s, "irr", _percent), "irr.p50", _points),
+    ("payer's cost", lambda s: _mean(s["payer"]["cost"], _money), "cost.mean", _money),
+]
+
+
+def stress_tables(data: Mapping[str, Any]) -> list[Any]:
+    """Tables of a stress test: base, then the paired difference under each shock; and what each driver can bear."""
+    tables: list[Any] = [_head(data)]
+    for name, each in data["structures"].items():
+        table = _table(f"{name}: base, and difference ± standard error", "", [column[0] for column in _STRESS_COLUMNS])
+        table.add_row("base", *(show(each["base"]) for _, show, _, _ in _STRESS_COLUMNS))
+        for shock, found in each["shocks"].items():
+            cells = [_signed(found["difference"][key], show) for _, _, key, show in _STRESS_COLUMNS]
+            table.add_row(Text(shock), *cells)
+        tables += [table, Text("")]
+        if each["reverse"] and any(any(found.values()) for found in each["reverse"].values()):
+            criteria = list(next(iter(each["reverse"].values())))
+            table = _table(f"{name}: how far it can go before", "driver", criteria)
+            for driver, found in each["reverse"].items():
+                said = data["drivers"][driver]
+                table.add_row(Text(driver), *(_breaks(found[key], said) for key in criteria))
+            tables += [table, Text("")]
+    return tables
+
+
+def _of(answers: Mapping[str, Any], key: str) -> Any:
+    return None if answers["investor"] is None else answers["investor"][key]
+
+
+def _quantile_of(answers: Mapping[str, Any], key: str, show: Any) -> str:
+    return "–" if answers["investor"] is None else _quantile(answers["investor"][key], "p50", show)
+
+
+def _signed(estimate: Mapping[str, Any] | None, show: Any) -> str:
+    if estimate is None or estimate["value"] is None:
+        return "–"
+    value, error = estimate["value"], estimate["standard_error"]
+    sign = "+" if value > 0 else ""
+    return f"{sign}{show(value)}" + ("" if error is None else f" ± {show(error)}")
+
+
+def _breaks(found: Mapping[str, Any] | None, driver: Mapping[str, Any]) -> str:
+    if found is None:
+        return "–"
+    if found["at"] is None:
+        return "already as planned" if found["met"] == "as planned" else found["met"]
+    low, high = found["interval"]
+    share = driver["worst"] <= 1.0
+
+    def show(value: float) -> str:
+        return f"{value:.1%}" if share else f"{value:.2f}"
+
+    return f"{show(found['at'])} {driver['words']} [{show(low)}, {show(high)}]"
+
+
+def solve_tables(data: Mapping[str, Any]) -> list[Any]:
+    """Lines of a solution: the value, its interval, and what the metric is on both sides of a step."""
+    show = _SHOWN[data["unit"]]
+    now = "" if data["now"] is None else f" (now {show(data['now'])})"
+    low, high = data["range"]
+    lines = [f"{data['for']}{now} so that {data['so_that']}, between {show(low)} and {show(high)}:"]
+    for each in data["solutions"]:
+        below, above = (f"{each[key]:.6g}" for key in ("metric_below", "metric_above"))
+        if each["kind"] == "range":
+            lines.append(f"  every value from {show(each['value'])} to {show(each['value_until'])}")
+        elif each["kind"] == "step":
+            lines.append(
+                f"  a step at {show(each['value'])}: {below} up to it, {above} beyond; no value gives what is asked"
+            )
+        else:
+            ends = [show(end) for end in each["interval"]]
+            ends = [
+                f"{end} (the end of the range)" if side else end for end, side in zip(ends, each["open"], strict=True)
+            ]
+            lines.append(f"  {show(each['value'])}, 95% interval {ends[0]} to {ends[1]}")
+    if not data["solutions"]:
+        at = [("undefined" if each is None else f"{each:.6g}") for each in data["at_the_ends"]]
+        lines.append(
+            f"  no solution: the left side less any other is {at[0]} at {show(low)} and {at[1]} at {show(high)}"
+        )
+    elif len(data["solutions"]) > 1:
+        lines.append(f"  {len(data['solutions'])} places in all")
+    return [_head(data), Text("\n".join(lines))]
+
+
+_SHOWN: dict[str, Any] = {
+    "share": lambda value: f"{100 * value:.6g}%",
+    "rate": lambda value: f"{100 * value:.6g}%",
+    "money": lambda value: f"{value:,.2f}",
+    "duration": lambda value: f"{value:.6g} months",
+    "number": lambda value: f"{value:,.6g}",
+}
+
+
+def frontier_tables(data: Mapping[str, Any]) -> list[Any]:
+    """Table of the settings that no other setting betters for the investor and the payer at once."""
+    table = _table(
+        f"{data['structure']}: efficient settings", data["for"][0], [data["for"][1], data["investor"], "payer's cost"]
+    )
+    best = [each for each in data["settings"] if each["efficient"]]
+    for each in sorted(best, key=lambda row: row["payer_cost"]):
+        one, two = each["values"]
+        table.add_row(f"{one:,.6g}", f"{two:,.6g}", _percent(each["investor"]), _money(each["payer_cost"]))
+    return [_head(data), table, Text(f"{len(best)} of {len(data['settings'])} settings")]
 
 
 def as_text(tables: list[Any], width: int = 160) -> str:

@@ -359,43 +359,132 @@ def _next(waiting: deque[tuple[int, Future[_Done]]]) -> tuple[int, _Done]:
     return start, future.result()
 
 
+@dataclass(frozen=True)
+class Variant:
+    """A setting of a deal, to be settled over outcomes that it shares with others."""
+
+    simulation: Simulation
+    numbers: dict[int, float] | None = None
+    """Columns in which its value row differs from that of the outcomes; None where the whole row is its own."""
+
+
 def _block(shared: Simulation, start: int, number: int) -> _Done:
+    return settle_variants(shared, [Variant(shared, {})], start, number)[0]
+
+
+def settle_variants(shared: Simulation, variants: Sequence[Variant], start: int, number: int) -> list[_Done]:
+    """Simulate the outcomes of a block of draws once, and settle them for several variants, each with its names."""
     plan = shared.plan
     values, clamped = parameters.values(plan, shared.value_keys, start, number)
+    own = [
+        parameters.values(each.simulation.plan, each.simulation.value_keys, start, number)
+        if each.numbers is None
+        else (values, clamped)
+        for each in variants
+    ]
     totals = np.empty((number, len(plan.outcome_names), 4))
-    found = {name: np.empty((number, book_of.METRICS)) for name in shared.names}
-    additional = {name: np.empty((number, len(plan.outcome_names))) for name in shared.names}
-    years = {name: np.empty((number, len(plan.years))) for name in shared.names}
-    met = {
-        name: np.zeros((len(plan.clause_names[name]), len(plan.cohort_names) + 2), np.int64) for name in shared.names
-    }
+    done = [_NewBlock(each.simulation, number) for each in variants]
     for low in range(0, number, shared.chunk):
         high = min(low + shared.chunk, number)
-        part = values[low:high]
-        alike = shared.outcomes(start + low, part)
+        alike = shared.outcomes(start + low, values[low:high])
         totals[low:high] = alike[2]
-        for name in shared.names:
-            out, stops, own, capped = shared.outcomes_under(name, start + low, part, alike)
-            additional[name][low:high] = own[:, :, 3]
-            found[name][low:high], years[name][low:high] = shared.settle(name, part, out, stops, capped, met[name])
-    cost = {
-        name: np.repeat(rows[:, book_of.COST : book_of.COST + 1], len(plan.outcome_names), axis=1)
-        for name, rows in found.items()
-    }
-    return _Done(
-        totals=totals,
-        metrics=found,
-        years=years,
-        met=met,
-        clamped=clamped,
-        totals_moments=metrics.column_moments(totals.reshape(number, -1)),
-        metrics_moments={name: metrics.column_moments(rows) for name, rows in found.items()},
-        years_moments={name: metrics.column_moments(rows) for name, rows in years.items()},
-        deadweight={
-            name: metrics.pair_moments(rows[:, _REAL].copy(), rows[:, _COUNTED].copy()) for name, rows in found.items()
-        },
-        per_additional={name: metrics.pair_moments(cost[name], additional[name]) for name in found},
-    )
+        for variant, (rows, _), block in zip(variants, own, done, strict=True):
+            part = rows[low:high]
+            for column, value in (variant.numbers or {}).items():
+                part[:, column] = value
+            block.settle(start, low, part, alike)
+    totals_moments = metrics.column_moments(totals.reshape(number, -1))
+    return [block.done(totals, totals_moments, own[i][1]) for i, block in enumerate(done)]
+
+
+class _NewBlock:
+    """A block of draws of one variant while it is being settled."""
+
+    def __init__(self, shared: Simulation, number: int) -> None:
+        plan = shared.plan
+        self.shared = shared
+        self.found = {name: np.empty((number, book_of.METRICS)) for name in shared.names}
+        self.additional = {name: np.empty((number, len(plan.outcome_names))) for name in shared.names}
+        self.years = {name: np.empty((number, len(plan.years))) for name in shared.names}
+        cohorts = len(plan.cohort_names)
+        self.met = {name: np.zeros((len(plan.clause_names[name]), cohorts + 2), np.int64) for name in shared.names}
+
+    def settle(self, start: int, low: int, part: Floats, alike: tuple[Outcomes, Ints, Floats, Floats]) -> None:
+        """Settle the draws of the block from `low` on, over outcomes that are alike unless a structure has its own."""
+        high = low + part.shape[0]
+        for name in self.shared.names:
+            out, stops, own, capped = self.shared.outcomes_under(name, start + low, part, alike)
+            self.additional[name][low:high] = own[:, :, 3]
+            rows, years = self.shared.settle(name, part, out, stops, capped, self.met[name])
+            self.found[name][low:high], self.years[name][low:high] = rows, years
+
+    def done(self, totals: Floats, totals_moments: Floats, clamped: dict[int, int]) -> _Done:
+        """Take the moments of a finished block."""
+        found, years = self.found, self.years
+        cost = {
+            name: np.repeat(rows[:, book_of.COST : book_of.COST + 1], totals.shape[1], axis=1)
+            for name, rows in found.items()
+        }
+        return _Done(
+            totals=totals,
+            metrics=found,
+            years=years,
+            met=self.met,
+            clamped=clamped,
+            totals_moments=totals_moments,
+            metrics_moments={name: metrics.column_moments(rows) for name, rows in found.items()},
+            years_moments={name: metrics.column_moments(rows) for name, rows in years.items()},
+            deadweight={
+                name: metrics.pair_moments(rows[:, _REAL].copy(), rows[:, _COUNTED].copy())
+                for name, rows in found.items()
+            },
+            per_additional={name: metrics.pair_moments(cost[name], self.additional[name]) for name in found},
+        )
+
+
+def simulate_variants(shared: Simulation, variants: Sequence[Variant], draws: int) -> list[dict[str, Any]]:
+    """Simulate variants of a deal whose outcomes are the same, on one thread.
+
+    Parameters
+    ----------
+    shared
+        The simulation whose outcomes they share.
+    variants
+        Each settles the structures that its simulation names.
+    draws
+        Number of draws.
+
+    Returns
+    -------
+    list of dict
+        For each variant `outcomes` and `structures` as in the JSON of a run, and `draws`: by structure and metric, one
+        value a draw.
+
+    Raises
+    ------
+    DefectError
+        If an account does not balance; a defect of ours.
+    """
+    plan = shared.plan
+    found = [{name: _new_found(plan, name, draws) for name in each.simulation.names} for each in variants]
+    totals = [[Series(draws, KEPT) for _ in range(4)] for _ in plan.outcome_names]
+    for start in range(0, draws, BLOCK):
+        done = settle_variants(shared, variants, start, min(BLOCK, draws - start))
+        for i, each in enumerate(variants):
+            _add(each.simulation.plan, start, done[i], found[i], totals if i == 0 else [], {}, None, draws)
+    outcomes = _outcomes(plan, totals)
+    return [
+        {
+            "outcomes": outcomes,
+            "structures": {
+                name: _structure(each.simulation.plan, name, rows, draws) for name, rows in found[i].items()
+            },
+            "draws": {
+                name: {key: series.values for key, series in rows.series.items()} for name, rows in found[i].items()
+            },
+        }
+        for i, each in enumerate(variants)
+    ]
 
 
 _REAL = slice(book_of.REAL_PAYMENTS, book_of.REAL_PAYMENTS + 1)
@@ -481,22 +570,25 @@ def _report(
     totals: list[list[Series]],
     clamped: dict[int, int],
 ) -> dict[str, Any]:
-    deal = plan.deal
+    return header(plan.deal, seed, draws) | {
+        "engine": "people" if plan.people else "aggregate",
+        "warnings": _warnings(plan, draws, found, clamped),
+        "outcomes": _outcomes(plan, totals),
+        "structures": {name: _structure(plan, name, each, draws) for name, each in found.items()},
+    }
+
+
+def _outcomes(plan: Plan, totals: list[list[Series]]) -> dict[str, Any]:
     outcomes = {}
     for o, name in enumerate(plan.outcome_names):
-        outcome, step = outcome_of(deal, name)
+        outcome, step = outcome_of(plan.deal, name)
         unit = step.unit if step is not None else outcome.unit
         outcomes[name] = {
             "unit": unit or _UNITS[outcome.counts],
             "better": outcome.better,
             **{metric: totals[o][i].summary() for i, metric in enumerate(OUTCOME_METRICS)},
         }
-    return header(deal, seed, draws) | {
-        "engine": "people" if plan.people else "aggregate",
-        "warnings": _warnings(plan, draws, found, clamped),
-        "outcomes": outcomes,
-        "structures": {name: _structure(plan, name, each, draws) for name, each in found.items()},
-    }
+    return outcomes
 
 
 _UNITS = {"yes or no": "people", "milestones": "people", "events": "events", "amount": "units", "score": "points"}

@@ -89,6 +89,10 @@ class DealError(ValueError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
+class AskError(ValueError):
+    """A question that cannot be asked as it stands: an option is wrong, not the deal."""
+
+
 @dataclass(frozen=True)
 class Document:
     """Plain data with the place of every value and of every name.

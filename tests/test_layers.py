@@ -9,22 +9,28 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "simulator"
 LAYERS = [
-    {"compiled", "copula", "quantity", "yamlfile"},
+    {"compiled", "copula", "journal", "quantity", "yamlfile"},
     {"deal", "chance", "clauses", "waterfall", "metrics", "result"},
-    {"checks", "outcomes", "reference"},
+    {"outcomes", "reference", "shocks"},
+    {"checks"},
     {"dealfile", "ledger"},
     {"worth"},
     {"plan", "observed", "draws"},
-    {"parameters"},
+    {"parameters", "variants"},
     {"run"},
     {"explain", "three_ms", "budget"},
     {"settle", "compare"},
+    {"cluster"},
+    {"sweep"},
+    {"solve"},
+    {"stress"},
+    {"figures"},
     {"report"},
     {"value_tables"},
     {"cli"},
 ]
 KERNELS = {"chance", "clauses", "waterfall", "metrics", "outcomes", "ledger", "worth", "draws"}
-DESCRIPTION = {"quantity", "deal", "checks", "dealfile", "yamlfile", "reference"}
+DESCRIPTION = {"quantity", "deal", "checks", "dealfile", "yamlfile", "reference", "shocks"}
 
 
 def _imports(module):

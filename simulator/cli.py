@@ -149,7 +149,7 @@ def run(
 )
 @click.option("--budget", is_flag=True, help="Cash by financial year and payer, too.")
 @click.option("--three-ms", is_flag=True, help="Print the grades of each paid outcome with their reasons, too.")
-@_options("draws", "seed", "threads", "set", "structure", "format", "quiet")
+@_options("draws", "seed", "threads", "set", "structure", "format", "target", "quiet")
 def compare(
     deal: str,
     against: tuple[str, ...],
@@ -161,6 +161,7 @@ def compare(
     sets: tuple[str, ...],
     structures: tuple[str, ...],
     form: str,
+    target: str | None,
     quiet: bool,
 ) -> None:
     """Is DEAL better value than nothing, a fee, or results without investors? Paired draw by draw."""
@@ -177,8 +178,14 @@ def compare(
     if not quiet and will_compile(additional_worth):
         click.echo("compiling the kernels, once for this installation; this takes some seconds", err=True)
     try:
-        with _progress(draws, quiet) as progress:
-            data = compare_deal(loaded, draws, seed, names, others, budget, threads, progress)
+        with _progress("draws", quiet) as progress:
+            data = _until(
+                target,
+                lambda number: compare_deal(loaded, number, seed, names, others, budget, threads, progress),
+                lambda found: found,
+                draws,
+                quiet,
+            )
     except TooLargeError as error:
         raise click.UsageError(str(error)) from None
     if form == "json":

@@ -8,7 +8,10 @@ from itertools import pairwise
 
 from simulator import copula, shocks
 from simulator.deal import (
-    MEASURES,
+    COMPOSED_KINDS,
+    PARTICIPANTS,
+    SINGLE_KINDS,
+    Amount,
     Clause,
     Deal,
     Finance,
@@ -22,6 +25,7 @@ from simulator.deal import (
     measure_of,
     outcome_names,
     outcome_of,
+    outcomes_read,
     quantity_of,
     resolve,
     to_plain,
@@ -311,6 +315,8 @@ def _outcomes(deal: Deal) -> Found:
         path: Path = ("outcomes", name)
         own = [(each, (*path, "steps", each)) for each in outcome.steps] if outcome.steps else [(name, path)]
         for each, where in own:
+            if each == PARTICIPANTS:
+                yield where, "the name is taken by the number of people referred; allowed: another name"
             if each in seen:
                 yield where, f"the name {each!r} stands for another outcome already; allowed: names used once"
             seen[each] = where
@@ -480,19 +486,90 @@ def _control_comparison(deal: Deal, path: Path, structure: Structure) -> Found:
         yield where, "says not exactly one thing; allowed: price (a unit) or pays (a lump sum)"
 
 
+def _readable(deal: Deal) -> list[str]:
+    """Names that stand for a measure."""
+    return [*outcome_names(deal), *deal.measures, PARTICIPANTS]
+
+
 def _measures(deal: Deal) -> Found:
+    sound = set()
     for name, measure in deal.measures.items():
         path: Path = ("measures", name)
-        given = [k for k in MEASURES if getattr(measure, k)]
+        kinds = (*SINGLE_KINDS, *COMPOSED_KINDS)
+        given = [key for key in kinds if getattr(measure, key)]
+        mistakes: list[tuple[Path, str]] = []
+        if name == PARTICIPANTS or name.endswith((" (so far)", " (units)")):
+            mistakes.append((path, "the name is taken by measures that the program makes; allowed: another name"))
         if len(given) != 1:
-            yield path, f"says not exactly one thing; allowed: one of {', '.join(MEASURES)}"
-            continue
-        try:
-            outcome, step = outcome_of(deal, measure.outcome)
-        except KeyError:
-            yield (*path, given[0]), _known(measure.outcome, outcome_names(deal), "outcome")
-            continue
-        yield from _comparison(path, measure, outcome, step is not None)
+            mistakes.append((path, f"says not exactly one thing; allowed: one of {', '.join(kinds)}"))
+        elif measure.parts:
+            mistakes += _composed(deal, path, name, measure)
+        elif measure.kind != PARTICIPANTS:
+            try:
+                outcome, step = outcome_of(deal, measure.outcome)
+            except KeyError:
+                mistakes.append(((*path, given[0]), _known(measure.outcome, outcome_names(deal), "outcome")))
+            else:
+                mistakes += _comparison(path, measure, outcome, step is not None)
+        if not measure.parts and measure.when is not None:
+            mistakes.append(((*path, "when"), "is the condition of choice_of; allowed: leave it out"))
+        mistakes += _limits(deal, path, measure)
+        sound |= set() if mistakes else {name}
+        yield from mistakes
+    for name in sound:
+        if name in _below(deal, name):
+            yield ("measures", name), "is composed of itself; allowed: parts that do not lead back to it"
+
+
+def _below(deal: Deal, name: str) -> set[str]:
+    """All measures that one is composed of, step by step."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        parts = {part for part in measure_of(deal, waiting.pop()).parts if part in deal.measures} - found
+        found |= parts
+        waiting += parts
+    return found
+
+
+def _composed(deal: Deal, path: Path, name: str, measure: Measure) -> Found:
+    known = [each for each in _readable(deal) if each != name]
+    for key in COMPOSED_KINDS:
+        value = getattr(measure, key)
+        for place, part in enumerate([value] if isinstance(value, str) else value or ()):
+            if part not in known:
+                where = {"p_value_of": (key,), "sum_of": (key, part)}.get(key, (key, place))
+                yield (*path, *where), _known(part, known, "measure or outcome")
+    for key, given in (("against", measure.against is not None), ("as", measure.as_ != "share")):
+        if given:
+            yield (*path, key), "belongs to reduction_in and increase_in; allowed: leave it out"
+    for condition in measure.when or ():
+        if condition not in known:
+            yield (*path, "when", condition), _known(condition, known, "measure or outcome")
+    if measure.when is not None and (measure.choice_of is None or len(measure.when) != 1):
+        yield (*path, "when"), "is one condition of choice_of; allowed: when: {MEASURE: at least 10%}"
+    of = deal.measures.get(measure.p_value_of or "")
+    if measure.p_value_of is not None and measure.p_value_of in known:
+        here = (*path, "p_value_of")
+        if of is None or of.kind not in {"reduction", "increase"}:
+            yield here, "is no difference; allowed: a measure with reduction_in or increase_in"
+        elif of.against == "before":
+            yield here, "is of the same people before; allowed: against comparison_arm, baseline or a level"
+        elif of.over != "each cohort":
+            yield here, "is over the cohorts so far; allowed: over: cohorts so far on the p-value itself"
+        elif of.outcome in outcome_names(deal) and outcome_of(deal, of.outcome)[0].counts not in _TESTED:
+            yield here, f"{of.outcome!r} has no test; allowed: outcomes that count {', '.join(sorted(_TESTED))}"
+
+
+_TESTED = {"yes or no", "events", "milestones"}
+
+
+def _limits(deal: Deal, path: Path, measure: Measure) -> Found:
+    low, high = measure.no_less_than, measure.no_more_than
+    if low is not None and high is not None and _expected(deal, low, -math.inf) > _expected(deal, high, math.inf):
+        yield (*path, "no_more_than"), f"is below no_less_than, {low.text()}; allowed: at least as much"
+    if measure.rounded is not None and not measure.rounded.quantity.is_fixed:
+        yield (*path, "rounded"), "is uncertain; allowed: a fixed step such as to 1%"
 
 
 def _comparison(path: Path, measure: Measure, outcome: Outcome, milestone: bool) -> Found:
@@ -550,35 +627,37 @@ def _expected(deal: Deal, quantity: Quantity, otherwise: float) -> float:
 
 
 def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above: list[str]) -> Found:
-    known = [*outcome_names(deal), *deal.measures]
-    for other in clause.unless:
-        if other not in above:
-            yield (*path, "unless"), _known(other, above, "clause above this one")
-    for name in clause.when:
-        if name not in known:
-            yield (*path, "when", name), _known(name, known, "measure or outcome")
+    known = _readable(deal)
+    own = str(path[-1])
+    for key, others in (("unless", above), ("only_if", above), ("less", [*above, own])):
+        for other in getattr(clause, key):
+            if other not in others:
+                yield (*path, key), _known(other, others, "clause above this one")
+    for key in ("when", "any_of"):
+        for name in getattr(clause, key):
+            if name not in known:
+                yield (*path, key, name), _known(name, known, "measure or outcome")
     amount = clause.amount
-    forms = [amount.price is not None, amount.lump_sum is not None, amount.by is not None or amount.table is not None]
-    if sum(forms) != 1:
-        yield (*path, "amount"), "says not exactly one thing; allowed: price and times, lump_sum, or by and table"
-    if amount.price is not None and amount.times is None:
-        yield (*path, "amount"), "a price needs times; allowed: times: an outcome or a measure"
-    if (amount.by is None) != (amount.table is None):
-        yield (*path, "amount"), "by and table belong together; allowed: both or neither"
-    if amount.table is not None:
-        levels = [_expected(deal, level, math.nan) for level, _ in amount.table.points]
+    yield from _amount(path, amount)
+    steps = None if amount.table is None else [level for level, _ in amount.table.points]
+    bands = None if amount.bands is None else [level for level, _ in amount.bands]
+    for points, where in ((steps, ("table", "points")), (bands, ("bands",))):
+        if points is None:
+            continue
+        levels = [_expected(deal, level, math.nan) for level in points]
         if not levels:
-            yield (*path, "amount", "table", "points"), "there is none; allowed: [[LEVEL, AMOUNT], ...]"
+            yield (*path, "amount", *where), "there is none; allowed: [[LEVEL, AMOUNT], ...]"
         if any(low >= high for low, high in pairwise(levels)):
-            yield (*path, "amount", "table", "points"), "levels must rise; allowed: [[LEVEL, AMOUNT], ...] upward"
+            yield (*path, "amount", *where), "levels must rise; allowed: [[LEVEL, AMOUNT], ...] upward"
     for key in ("by", "times"):
         name = getattr(amount, key)
         if name is not None and name not in known:
             yield (*path, "amount", key), _known(name, known, "measure or outcome")
     if clause.for_ == "each participant":
-        if clause.when or clause.unless:
+        if clause.when or clause.unless or clause.any_of or clause.only_if:
             yield path, "a clause for each participant has no trigger yet; allowed: each cohort, all cohorts that ran"
-        if amount.times is not None and amount.times in deal.measures:
+        yield from _only_for_groups(path, clause)
+        if amount.times is not None and (amount.times in deal.measures or amount.times == PARTICIPANTS):
             yield (*path, "amount", "times"), "is no outcome; allowed: for each participant an outcome's name"
         elif amount.times in known and outcome_of(deal, amount.times)[0].counts == "score":
             yield (
@@ -593,8 +672,9 @@ def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above:
         if clause.due != "when known":
             yield (*path, "due"), f"{clause.due!r} is only for the contract; allowed for each participant: when known"
     elif clause.for_ == "the contract":
-        if amount.lump_sum is None or amount.times is not None or clause.when or clause.unless:
+        if amount.lump_sum is None or amount.times or clause.when or clause.unless or clause.any_of or clause.only_if:
             yield path, "a clause for the contract is a fee; allowed: due and lump_sum"
+        yield from _only_for_groups(path, clause)
         if clause.due == "when known":
             yield (*path, "due"), "is needed for the contract; allowed: evenly, at the start, at the end, when referred"
     elif clause.due != "when known":
@@ -604,9 +684,36 @@ def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above:
     if (
         clause.at_most is not None
         and clause.at_most.outcomes is not None
-        and not (amount.times is not None and measure_of(deal, amount.times).kind == "count")
+        and not (amount.times is not None and measure_of(deal, amount.times).kind in {"count", PARTICIPANTS})
     ):
         yield (*path, "at_most", "outcomes"), "limits a counted outcome; allowed: with times an outcome"
+
+
+def _amount(path: Path, amount: Amount) -> Found:
+    here: Path = (*path, "amount")
+    by = amount.by is not None or amount.table is not None
+    forms = [amount.price, amount.share, amount.lump_sum, amount.bands]
+    if sum(each is not None for each in forms) + by != 1:
+        allowed = "price and times, share and times, lump_sum, by and table, or bands and times"
+        yield here, f"says not exactly one thing; allowed: {allowed}"
+    for key in ("price", "share", "bands"):
+        if getattr(amount, key) is not None and amount.times is None:
+            yield here, f"a {key.rstrip('s')} needs times; allowed: times: an outcome or a measure"
+    if (amount.by is None) != (amount.table is None):
+        yield here, "by and table belong together; allowed: both or neither"
+    if amount.per is not None and (amount.times is None or amount.lump_sum is not None):
+        yield (
+            (*here, "per"),
+            "is a unit of what is multiplied; allowed: with times and price, share, table or bands",
+        )
+
+
+def _only_for_groups(path: Path, clause: Clause) -> Found:
+    wrong = [key for key in ("at_least", "less") if getattr(clause, key)]
+    if clause.amount.per is not None:
+        yield (*path, "amount", "per"), f"is only for cohorts; allowed for {clause.for_}: leave it out"
+    for key in wrong:
+        yield (*path, key), f"is only for cohorts; allowed for {clause.for_}: leave it out"
 
 
 def _provenance(deal: Deal, resolved: Deal, changed: bool) -> Found:
@@ -646,8 +753,7 @@ def _mean(deal: Deal, quantity: Quantity) -> float:
 
 def _last_known(deal: Deal, clause: Clause) -> int:
     """Period in which the last outcome that a clause reads is known, on the expected path."""
-    names = [*clause.when, clause.amount.times, clause.amount.by]
-    read = [measure_of(deal, name).outcome for name in names if name is not None]
+    read = {outcome for name in clause.reads for outcome, _ in outcomes_read(deal, name) if outcome}
     known = 0
     for cohort in deal.cohorts.values():
         referred = deal.time.period(cohort.referred.last)

@@ -10,6 +10,7 @@ no bound.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,11 @@ from simulator.compiled import inner
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-COUNT, SHARE, DIFFERENCE_SHARE, DIFFERENCE_UNITS, DIFFERENCE_MEAN = 0, 1, 2, 3, 4
+COUNT, SHARE, DIFFERENCE_SHARE, DIFFERENCE_UNITS, DIFFERENCE_MEAN, PEOPLE = 0, 1, 2, 3, 4, 5
+RATIO, SUM, CHOICE, P_VALUE = 10, 11, 12, 13
+COMPOSED = 10
+"""Kinds from here on are composed of other measures, which stand in rows above."""
+NOT_ROUNDED, NEAREST, DOWN, UP = 0, 1, 2, 3
 ARM, LEVEL, BASELINE, BEFORE = 0, 1, 2, 3
 EACH_PARTICIPANT, EACH_COHORT, POOLED, CONTRACT = 0, 1, 2, 3
 WHEN_KNOWN, EVENLY, AT_THE_START, AT_THE_END, WHEN_REFERRED = 0, 1, 2, 3, 4
@@ -36,9 +41,26 @@ MEASURE = np.dtype(
         ("sign", np.float64),  # +1: ours less the comparison (increase), -1: comparison less ours (reduction)
         ("against", np.int64),
         ("level_at", np.int64),
+        ("so_far", np.int64),  # of a cohort and those above it, in a clause for each cohort
+        ("divisor_at", np.int64),
+        ("least_at", np.int64),
+        ("most_at", np.int64),
+        ("rounded", np.int64),
+        ("step_at", np.int64),
+        ("first_part", np.int64),
+        ("end_part", np.int64),
+        ("first_composed", np.int64),  # the lowest composed row that this one needs; -1 for a row that is not composed
+        ("sense", np.int64),  # of the condition of a choice, whose measure is the last part; -1 none
+        ("bound_at", np.int64),
+        ("is_events", np.int64),  # what a p-value is of: events, else yes or no
+        ("dispersion_at", np.int64),
     ]
 )
 """A measure; ``*_at`` are columns of the value row, -1 where there is none, in all row types."""
+
+PART = np.dtype([("measure", np.int64), ("weight_at", np.int64)])
+READ = np.dtype([("outcome", np.int64), ("so_far", np.int64)])
+"""An outcome that a clause waits for (-1: only the referral of the people)."""
 
 CLAUSE = np.dtype(
     [
@@ -60,12 +82,30 @@ CLAUSE = np.dtype(
         ("outcome", np.int64),  # outcome that the clause counts or is gated by, -1 none
         ("counted", np.int64),  # measure that says how much of it is counted, -1 none
         ("above_people_at", np.int64),  # with WHEN_REFERRED: people who are not paid for
+        ("only_if", np.int64),  # bit j: paid only where the trigger of clause j (or another of these) was met
+        ("less", np.int64),  # bit j: what clause j was paid so far is taken off
+        ("first_any", np.int64),  # conditions of which one must hold
+        ("end_any", np.int64),
+        ("per_at", np.int64),  # unit of the measure that a price is for
+        ("is_bands", np.int64),  # the points are bands of the measure that is multiplied
+        ("least_at", np.int64),
+        ("index_at", np.int64),  # yearly rise of the amounts
+        ("base", np.int64),  # month of the deal from which they rise, 0 its first
+        ("first_read", np.int64),
+        ("end_read", np.int64),
     ]
 )
 """A clause of one structure; rows stand in the file's order."""
 
 CONDITION = np.dtype([("measure", np.int64), ("sense", np.int64), ("bound_at", np.int64)])
 POINT = np.dtype([("level_at", np.int64), ("amount_at", np.int64)])
+
+
+class Measures(NamedTuple):
+    """The measures of a deal: rows, and the parts of those that are composed."""
+
+    rows: Any  # MEASURE [M]
+    parts: Any  # PART
 
 
 class Tally(NamedTuple):
@@ -95,6 +135,10 @@ def measure(v: Floats, row: Any, low: int, high: int, people_in: Floats, verifie
     ours = 0.0
     people = 0.0
     base = 0.0
+    if row.kind == PEOPLE:
+        for c in range(low, high):
+            people += people_in[c]
+        return people
     for c in range(low, high):
         if people_in[c] <= 0.0:
             continue
@@ -134,6 +178,149 @@ def meets(value: float, sense: int, bound: float) -> bool:
     if sense == MORE_THAN:
         return value > bound + slack
     return value < bound - slack
+
+
+@inner
+def p_value(
+    v: Floats, row: Any, of: Any, low: int, high: int, people_in: Floats, verified: Floats, arms: Floats
+) -> float:
+    """Chance of a difference at least as good as the one seen, were there none; NaN where it is not known.
+
+    One-sided, by the normal approximation: the sum over cohorts of ours - n x level (level: the arm's y / m, or what
+    the contract assumes), over the root of the sum of n s2 (1 + n / m), with s2 the variance of one person at the
+    level of both groups together (at the assumed level, where there is no arm): p (1 - p), or mean + mean^2 /
+    dispersion for events. For yes/no outcomes that is the z-test of two proportions with pooled variance.
+    """
+    o = of.outcome
+    difference = 0.0
+    variance = 0.0
+    for c in range(low, high):
+        n = people_in[c]
+        if n <= 0.0:
+            continue
+        ours = verified[o, c, 0]
+        if of.against in (LEVEL, BASELINE):
+            level = v[of.level_at] if of.against == LEVEL else arms[o, c, 2]
+            expected, spread = n * level, n
+        elif arms[o, c, 1] > 0.0:
+            level = (ours + arms[o, c, 0]) / (n + arms[o, c, 1])
+            expected, spread = n * arms[o, c, 0] / arms[o, c, 1], n * (1.0 + n / arms[o, c, 1])
+        else:
+            return np.nan
+        if row.is_events == 0:
+            variance += spread * max(level * (1.0 - level), 0.0)
+        elif row.dispersion_at >= 0:
+            variance += spread * (level + level * level / v[row.dispersion_at])
+        else:
+            variance += spread * level
+        difference += ours - expected
+    if variance <= 0.0:
+        return np.nan
+    return 0.5 * math.erfc(of.sign * difference / math.sqrt(2.0 * variance))
+
+
+@inner
+def limited(v: Floats, row: Any, value: float) -> float:
+    """Divide a measure, limit and round it; what is on a step but for float rounding stays there."""
+    if row.divisor_at >= 0:
+        value /= v[row.divisor_at]
+    if row.least_at >= 0 and value < v[row.least_at]:
+        value = v[row.least_at]
+    if row.most_at >= 0 and value > v[row.most_at]:
+        value = v[row.most_at]
+    if row.rounded == NOT_ROUNDED:
+        return value
+    step = v[row.step_at]
+    steps = value / step
+    slack = TOLERANCE * max(1.0, abs(steps))
+    if row.rounded == NEAREST:
+        return math.floor(steps + 0.5 + slack) * step
+    return (math.floor(steps + slack) if row.rounded == DOWN else math.ceil(steps - slack)) * step
+
+
+@inner
+def measured(
+    v: Floats,
+    rows: Any,
+    parts: Any,
+    m: int,
+    column: int,
+    people_in: Floats,
+    verified: Floats,
+    arms: Floats,
+    published: Floats,
+    scratch: Floats,
+) -> float:
+    """Value of a measure, composed or not, for a cohort or (`column` = C) pooled; NaN where it is not known.
+
+    `published` [M, C + 1] holds values to be taken as they are, NaN where none (or nothing at all); `scratch` [M] is
+    overwritten.
+    """
+    if rows[m].first_composed < 0:
+        return _single(v, rows, m, column, people_in, verified, arms, published)
+    for j in range(rows[m].first_composed, m + 1):
+        row = rows[j]
+        if row.first_composed < 0:
+            continue
+        if published.size > 0 and not np.isnan(published[j, column]):
+            scratch[j] = published[j, column]
+            continue
+        value = np.nan
+        first = np.nan
+        second = np.nan
+        if row.kind == P_VALUE:
+            number = people_in.size
+            low, high = (0, number) if column == number else (0 if row.so_far else column, column + 1)
+            value = p_value(v, row, rows[parts[row.first_part].measure], low, high, people_in, verified, arms)
+        else:
+            for i in range(row.first_part, row.end_part):
+                part = parts[i].measure
+                x = scratch[part]
+                if rows[part].first_composed < 0:
+                    x = _single(v, rows, part, column, people_in, verified, arms, published)
+                place = i - row.first_part
+                if row.kind == SUM:
+                    value = v[parts[i].weight_at] * x + (0.0 if place == 0 else value)
+                elif row.kind == RATIO:
+                    value = x if place == 0 else (value / x if x > 0.0 else np.nan)
+                elif place == 0:
+                    first = x
+                elif place == 1:
+                    second = x
+                    value = second if row.sense < 0 and np.isnan(first) else first
+                else:
+                    value = first if meets(x, row.sense, v[row.bound_at]) else second
+        scratch[j] = limited(v, row, value)
+    return scratch[m]
+
+
+@inner
+def _single(
+    v: Floats,
+    rows: Any,
+    m: int,
+    column: int,
+    people_in: Floats,
+    verified: Floats,
+    arms: Floats,
+    published: Floats,
+) -> float:
+    if published.size > 0 and not np.isnan(published[m, column]):
+        return published[m, column]
+    number = people_in.size
+    low, high = (0, number) if column == number else (0 if rows[m].so_far else column, column + 1)
+    return limited(v, rows[m], measure(v, rows[m], low, high, people_in, verified, arms))
+
+
+@inner
+def band_amount(v: Floats, clause: Any, points: Any, level: float) -> float:
+    """Amount by bands: what of the measure lies between one level and the next, at the rate of the first."""
+    amount = 0.0
+    for i in range(clause.first_point, clause.end_point):
+        start = v[points[i].level_at]
+        end = level if i + 1 == clause.end_point else min(level, v[points[i + 1].level_at])
+        amount += v[points[i].amount_at] * max(end - start, 0.0)
+    return amount
 
 
 @inner

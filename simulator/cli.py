@@ -290,13 +290,21 @@ def check(deals: tuple[str, ...], sets: tuple[str, ...], quiet: bool) -> None:
 @cli.command()
 @click.argument("deal")
 @click.option("--paths", is_flag=True, help="List every path that --set can change, with its value.")
+@click.option("--terms", is_flag=True, help="Say each clause in plain English, with what it pays at every result.")
 @_options("set")
-def show(deal: str, paths: bool, sets: tuple[str, ...]) -> None:
+def show(deal: str, paths: bool, terms: bool, sets: tuple[str, ...]) -> None:
     """The fully resolved DEAL, which reads back as the same deal."""
     from simulator import dealfile
     from simulator.yamlfile import join_path
 
+    if paths and terms:
+        raise click.UsageError("--paths and --terms are two answers; allowed: one of them")
     loaded = dealfile.load(deal, sets)
+    if terms:
+        from simulator.terms import text
+
+        _print(text(loaded))
+        return
     if not paths:
         _print(dealfile.show(loaded).rstrip("\n"))
         return

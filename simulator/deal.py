@@ -20,7 +20,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -406,6 +406,23 @@ Bound = Annotated[
         what="bound",
     ),
 ]
+Rounding = Annotated[
+    Worded,
+    ReadsWorded(
+        unit="number",
+        legal=Range(1e-12, INFINITY),
+        forms=(("to", "to"), ("down to", "down to"), ("up to", "up to")),
+        before=True,
+        default=None,
+        what="rounding rule",
+    ),
+]
+Weight = Annotated[Quantity, Reads("number", Range(percent=True))]
+"""A weight or a unit value: 80% or 46; may be negative, for deductions."""
+Unit = Annotated[Quantity, Reads("number", Range(1e-12, INFINITY, percent=True))]
+"""The unit of a measure that a price is for: 1% or 100."""
+BandRate = Annotated[Quantity, Reads("number", Range(0, 1e18, percent=True))]
+"""A price or a share."""
 ArmSize = Annotated[
     Worded,
     ReadsWorded(
@@ -761,13 +778,31 @@ Against = Annotated[
 ]
 
 
-MEASURES = ("count_of", "share_of", "mean_of", "reduction_in", "increase_in")
+PARTICIPANTS = "participants"
+"""What `count_of` calls the people of a cohort who were referred."""
+
+
+def _pair_of_names(value: Any) -> Any:
+    if not (isinstance(value, list) and len(value) == 2 and all(isinstance(name, str) for name in value)):
+        raise ValueError(f"{_kind_of(value)} is no pair; allowed: [NAME, NAME], two outcomes or measures")
+    return value
+
+
+TwoNames = Annotated[
+    list[str],
+    BeforeValidator(_pair_of_names),
+    WithJsonSchema({"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}),
+]
+
+SINGLE_KINDS = ("count_of", "share_of", "mean_of", "reduction_in", "increase_in")
+COMPOSED_KINDS = ("ratio_of", "sum_of", "choice_of", "p_value_of")
 
 
 class Measure(Model):
-    """A number that clauses read. Exactly one of the first five says what it is.
+    """A number that clauses read. Exactly one of the keys up to `p_value_of` says what it is.
 
-    The name of an outcome is itself a measure: its count of verified outcomes.
+    The name of an outcome is itself a measure: its count of verified outcomes. `count_of: participants` counts the
+    people referred. The last four kinds are composed of outcomes and other measures.
     """
 
     count_of: str | None = None
@@ -776,20 +811,46 @@ class Measure(Model):
     """Events, amount or score a person."""
     reduction_in: str | None = None
     increase_in: str | None = None
+    ratio_of: TwoNames | None = None
+    """The first over the second; not known where the second is not above 0."""
+    sum_of: dict[str, Weight] | None = None
+    """Each times its weight: a blend, a saving in money (units x unit value), or one less another (weight -1)."""
+    choice_of: TwoNames | None = None
+    """The first where `when` holds (without `when`: where the first is known), else the second."""
+    p_value_of: str | None = None
+    """Chance of a difference at least as good, were there none: one-sided, normal approximation."""
+    when: dict[str, Bound] | None = None
+    """The condition of `choice_of`."""
     against: Against | None = None
     """comparison_arm, the outcome's baseline, the same people before, or a fixed level a person."""
     as_: Literal["share", "units", "per person"] = Field(default="share", alias="as")
+    over: Literal["each cohort", "cohorts so far"] = "each cohort"
+    """In a clause for each cohort: of that cohort alone, or of it and the cohorts above it in the file."""
+    divided_by: Unit | None = None
+    """A target, say: the measure is then its share."""
+    no_less_than: Effect | None = None
+    no_more_than: Effect | None = None
+    rounded: Rounding | None = None
+    """`to`, `down to` or `up to` a step (1%, 1); halves go up. Division and limits come first."""
 
     @property
     def outcome(self) -> str:
-        """The outcome that is measured."""
-        return next((name for kind in MEASURES if (name := getattr(self, kind)) is not None), "")
+        """The outcome that is measured; of a composed measure there is none."""
+        return next((name for kind in SINGLE_KINDS if (name := getattr(self, kind)) is not None), "")
 
     @property
     def kind(self) -> str:
-        """Count | share | mean | reduction | increase."""
-        kinds = (kind.split("_", maxsplit=1)[0] for kind in MEASURES if getattr(self, kind) is not None)
-        return next(kinds, "")
+        """Count | share | mean | reduction | increase | participants | ratio | sum | choice | p_value."""
+        if self.count_of == PARTICIPANTS:
+            return PARTICIPANTS
+        kinds = (*SINGLE_KINDS, *COMPOSED_KINDS)
+        return next((kind.rsplit("_", maxsplit=1)[0] for kind in kinds if getattr(self, kind) is not None), "")
+
+    @property
+    def parts(self) -> list[str]:
+        """Outcomes and measures that it is composed of, those of its condition last."""
+        single = [] if self.p_value_of is None else [self.p_value_of]
+        return [*(self.ratio_of or self.sum_of or self.choice_of or single), *(self.when or {})]
 
 
 class Table(Model):
@@ -803,12 +864,18 @@ class Table(Model):
 
 
 class Amount(Model):
-    """price x measure, a lump sum, or by measure with a table (times a second measure where named)."""
+    """price or share x measure, a lump sum, by measure with a table (times a second measure where named), or bands."""
 
     price: Money | None = None
+    share: Share | None = None
+    """Share of a measure in money: of a saving."""
+    per: Unit | None = None
+    """The price is for so much of the measure: 1%, 100."""
     lump_sum: Money | None = None
     by: str | None = None
     table: Table | None = None
+    bands: list[tuple[Effect, BandRate]] | None = None
+    """[level, price or share]: what is between one level and the next is paid at the rate of the first."""
     times: str | None = None
 
 
@@ -833,8 +900,15 @@ _DUE: dict[Any, str] = {
 }
 
 
+class Indexed(Model):
+    """Amounts rise by a yearly rate, in whole years from a base month."""
+
+    a_year: Rate
+    from_: MonthField = Field(alias="from")
+
+
 class Clause(Model):
-    """One rule of an outcomes contract: for / due / unless / when / amount / at most."""
+    """One rule of an outcomes contract: for / due / unless / only if / when / amount / less / at most."""
 
     for_: Literal["each participant", "each cohort", "all cohorts that ran", "the contract"] = Field(alias="for")
     due: Annotated[
@@ -847,10 +921,25 @@ class Clause(Model):
     """With `when referred`: the first so many people are not paid for."""
     unless: Names = []
     """Clauses; this one falls away where the trigger of one of them was met (not: where it was paid)."""
+    only_if: Names = []
+    """Clauses; this one is paid only where the trigger of one of them was met before."""
     when: dict[str, Bound] = {}
     """All must hold. A bound belongs to the better side; a measure that is not known meets no bound."""
+    any_of: dict[str, Bound] = {}
+    """One of them must hold, too."""
     amount: Amount
+    at_least: Money | None = None
+    """Minimum payment, where the trigger is met."""
+    indexed: Indexed | None = None
+    less: Names = []
+    """Clauses, itself among them perhaps: what was paid under them so far is taken off."""
     at_most: ClauseCapField | None = None
+
+    @property
+    def reads(self) -> list[str]:
+        """Outcomes and measures that it reads, each once."""
+        found = [*self.when, *self.any_of, self.amount.times, self.amount.by]
+        return list(dict.fromkeys(name for name in found if name is not None))
 
 
 class GroupThreshold(Model):
@@ -1336,24 +1425,29 @@ class Leaf:
 
 def leaves(model: Model, path: tuple[str | int, ...] = ()) -> Iterator[Leaf]:
     """Yield every number of a model in the order of the file."""
-    for name, key, range_ in _ranges(type(model)):
+    for name, key, range_, pair in _ranges(type(model)):
         only_positive = (
             isinstance(model, Outcome) and model.counts != "score" and name in {"without_service", "baseline"}
         )
         legal = replace(range_, low=0.0) if only_positive else range_
-        yield from _leaves_of(getattr(model, name), (*path, key), legal)
+        yield from _leaves_of(getattr(model, name), (*path, key), legal, pair)
 
 
 @functools.cache
-def _ranges(kind: type[Model]) -> tuple[tuple[str, str, Range], ...]:
-    """Name, key in the file and legal range of each field of a type."""
+def _ranges(kind: type[Model]) -> tuple[tuple[str, str, Range, tuple[Range, ...]], ...]:
+    """Name, key in the file, legal range of each field of a type, and those of the places of its pairs."""
     return tuple(
-        (name, field.alias or name, _find_range([field.annotation, *field.metadata]))
+        (
+            name,
+            field.alias or name,
+            _find_range([field.annotation, *field.metadata]),
+            _ranges_of_a_pair(field.annotation),
+        )
         for name, field in kind.model_fields.items()
     )
 
 
-def _leaves_of(value: Any, path: tuple[str | int, ...], legal: Range) -> Iterator[Leaf]:
+def _leaves_of(value: Any, path: tuple[str | int, ...], legal: Range, pair: tuple[Range, ...] = ()) -> Iterator[Leaf]:
     if isinstance(value, Quantity):
         yield Leaf(path, value, legal)
     elif isinstance(value, Worded):
@@ -1363,9 +1457,19 @@ def _leaves_of(value: Any, path: tuple[str | int, ...], legal: Range) -> Iterato
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _leaves_of(item, (*path, key), legal)
+    elif isinstance(value, tuple) and pair:
+        for position, item in enumerate(value):
+            yield from _leaves_of(item, (*path, position), pair[position])
     elif isinstance(value, (list, tuple)):
         for position, item in enumerate(value):
-            yield from _leaves_of(item, (*path, position), legal)
+            yield from _leaves_of(item, (*path, position), legal, pair)
+
+
+def _ranges_of_a_pair(annotation: Any) -> tuple[Range, ...]:
+    """Range of each place of the tuples in a type: a level may be negative where its amount may not."""
+    if get_origin(annotation) is tuple:
+        return tuple(_find_range([each]) for each in get_args(annotation))
+    return next((found for each in get_args(annotation) if (found := _ranges_of_a_pair(each))), ())
 
 
 def _find_range(parts: list[Any]) -> Range:
@@ -1438,6 +1542,30 @@ def outcome_of(deal: Deal, name: str) -> tuple[Outcome, Step | None]:
 def measure_of(deal: Deal, name: str) -> Measure:
     """Return a measure by name; the name of an outcome is its count of verified outcomes."""
     return deal.measures[name] if name in deal.measures else Measure(count_of=name)
+
+
+def outcomes_read(deal: Deal, name: str, *, so_far: bool = False) -> dict[tuple[str, bool], None]:
+    """Outcomes from which a measure is made, each with whether it is read of the cohorts so far.
+
+    Of participants the outcome is empty. The order is that in which they are first read.
+    """
+    measure = measure_of(deal, name)
+    so_far = so_far or measure.over == "cohorts so far"
+    if not measure.parts:
+        return {("" if measure.kind == PARTICIPANTS else measure.outcome, so_far): None}
+    return {each: None for part in measure.parts for each in outcomes_read(deal, part, so_far=so_far)}
+
+
+def is_share(deal: Deal, name: str) -> bool:
+    """Whether a measure is written as a percentage: shares, ratios, p-values, and blends of them."""
+    measure = measure_of(deal, name)
+    if measure.divided_by is not None:
+        return True
+    if measure.sum_of is not None or measure.choice_of is not None:
+        return all(is_share(deal, part) for part in measure.sum_of or measure.choice_of or ())
+    if measure.parts:
+        return True
+    return measure.kind == "share" or (measure.kind in {"reduction", "increase"} and measure.as_ == "share")
 
 
 def needs_people(deal: Deal) -> bool:

@@ -33,8 +33,11 @@ from simulator.clauses import (
     POOLED,
     WHEN_REFERRED,
     YEAR_CAP,
+    Measures,
     Tally,
+    band_amount,
     measure,
+    measured,
     meets,
     table_amount,
 )
@@ -78,6 +81,7 @@ class Terms(NamedTuple):
     clauses: Any  # CLAUSE [K]
     conditions: Any  # CONDITION
     points: Any  # POINT
+    reads: Any  # READ
     costs: Any  # COST
     finance: FinanceTerms
     year_cap_at: int
@@ -111,6 +115,7 @@ class Book(NamedTuple):
     so_far: Floats  # [K, 2] outcomes counted against a clause's cap; money carried over the cap of the year
     by_year: Floats  # [Y] the payers' cash by financial year
     totals: Floats  # [2 + K] paid so far: contract, this financial year, clause 0, clause 1, ...
+    scratch: Floats  # [M] for measures that are composed of others
 
 
 PAYMENTS, PAYMENTS_PV, UNCAPPED, COST, COST_PV = 0, 1, 2, 3, 4
@@ -124,7 +129,7 @@ service costs and leaves the provider. The three add up to the present value of 
 METRICS = 26
 
 
-def new_book(clauses: int, cohorts: int, periods: int, years: int) -> Book:
+def new_book(clauses: int, cohorts: int, periods: int, years: int, measures: int) -> Book:
     """Allocate a ledger."""
     return Book(
         flows=np.zeros((8, periods + 2)),
@@ -135,6 +140,7 @@ def new_book(clauses: int, cohorts: int, periods: int, years: int) -> Book:
         so_far=np.zeros((clauses, 2)),
         by_year=np.zeros(years),
         totals=np.zeros(2 + clauses),
+        scratch=np.zeros(measures),
     )
 
 
@@ -217,8 +223,7 @@ def _referred_by(cohort: Any, blocks: Any, stop: int) -> int:
 @inner
 def _due_dates(
     clauses: Any,
-    conditions: Any,
-    measures: Any,
+    reads: Any,
     when: Ints,
     cohorts: Any,
     blocks: Any,
@@ -230,7 +235,8 @@ def _due_dates(
 ) -> None:
     """Fill the due dates: a cohort's clause when the last outcome it reads is known; pooled, when the last cohort's is.
 
-    A cohort that never ran is known not to have run at the stop. What a stop makes due at once is settled after `now`.
+    What is read of the cohorts so far waits for those above, too. A cohort that never ran is known not to have run at
+    the stop. What a stop makes due at once is settled after `now`.
     """
     number = cohorts.size
     for k in range(clauses.size):
@@ -242,13 +248,10 @@ def _due_dates(
             due = 0
             if people[c] > 0.0:
                 due = _referred_by(cohorts[c], blocks, stop)
-                for i in range(clause.first_condition, clause.end_condition):
-                    o = measures[conditions[i].measure].outcome
-                    due = max(due, _known_at(when, cohorts[c], blocks, o, stop))
-                if clause.times >= 0:
-                    due = max(due, _known_at(when, cohorts[c], blocks, measures[clause.times].outcome, stop))
-                if clause.by >= 0:
-                    due = max(due, _known_at(when, cohorts[c], blocks, measures[clause.by].outcome, stop))
+                for i in range(clause.first_read, clause.end_read):
+                    first = 0 if reads[i].so_far else c
+                    for each in range(first, c + 1):
+                        due = max(due, _read_at(reads[i].outcome, when, cohorts[each], blocks, stop, people[each]))
                 if clause.scope == EACH_COHORT:
                     _mark_due(state[k, c], due, now, busy)
             else:
@@ -258,6 +261,16 @@ def _due_dates(
             pooled = max(pooled, due)
         if clause.scope == POOLED:
             _mark_due(state[k, number], pooled, now, busy)
+
+
+@inner
+def _read_at(outcome: int, when: Ints, cohort: Any, blocks: Any, stop: int, people: float) -> int:
+    """Period in which an outcome of a cohort can be read (-1: in which its people are known); 0 if it did not run."""
+    if people <= 0.0:
+        return 0
+    if outcome < 0:
+        return _referred_by(cohort, blocks, stop)
+    return _known_at(when, cohort, blocks, outcome, stop)
 
 
 @inner
@@ -353,7 +366,7 @@ def play(
     planned: Floats,
     terms: Terms,
     calendar: Calendar,
-    measures: Any,
+    measures: Measures,
     cohorts: Any,
     blocks: Any,
     outcomes: Outcomes,
@@ -384,7 +397,8 @@ def play(
     out
         [METRICS], filled.
     """
-    clauses, conditions, costs = terms.clauses, terms.conditions, terms.costs
+    clauses, conditions, costs, reads = terms.clauses, terms.conditions, terms.costs, terms.reads
+    rows, parts, scratch = measures.rows, measures.parts, book.scratch
     people, when, counts, arms = outcomes.people, outcomes.when, outcomes.counts, outcomes.arms
     people_in, verified, additional = tally.people, tally.verified, tally.additional
     flows, buckets, settled, state, so_far = book.flows, book.buckets, book.settled, book.state, book.so_far
@@ -400,7 +414,7 @@ def play(
     busy[:] = False
     now = 0
     _tally(people, counts, blocks, stop, people_in, verified, additional)
-    _due_dates(clauses, conditions, measures, when, cohorts, blocks, stop, now, people_in, state, busy)
+    _due_dates(clauses, reads, when, cohorts, blocks, stop, now, people_in, state, busy)
     late = 0.0
     beyond = _bucket(v, clauses, calendar, blocks, when, counts, capped, has_cap, stop, now, buckets, busy)
     if terms.per_head:
@@ -456,18 +470,21 @@ def play(
                 raw = so_far[k, CARRIED]
                 so_far[k, CARRIED] = 0.0
                 payable += _settle(v, clause, caps, k, number, raw, 0.0, totals, so_far, settled, state)
+            rise = 1.0
+            if clause.index_at >= 0:
+                rise = _index(v[clause.index_at], t, calendar.step, clause.base)
             if clause.scope == EACH_PARTICIPANT:
                 if buckets[k, t, QUANTITY] > 0.0:
                     state[k, number, MET] = 1
                     triggered |= 1 << k
-                    settled[k, number, UNCAPPED_MONEY] += buckets[k, t, GROSS]
+                    settled[k, number, UNCAPPED_MONEY] += buckets[k, t, GROSS] * rise
                     payable += _settle(
                         v,
                         clause,
                         caps,
                         k,
                         number,
-                        buckets[k, t, MONEY],
+                        buckets[k, t, MONEY] * rise,
                         buckets[k, t, QUANTITY],
                         totals,
                         so_far,
@@ -480,11 +497,28 @@ def play(
                     if state[k, column, DUE_AT] != t:
                         continue
                     state[k, column, SETTLED] = 1
-                    if (triggered & clause.unless) != 0:
+                    if (triggered & clause.unless) != 0 or (clause.only_if != 0 and (triggered & clause.only_if) == 0):
                         continue
                     raw, quantity, met = _owed(
-                        v, clause, conditions, points, measures, column, number, people_in, verified, arms, published
+                        v,
+                        clause,
+                        conditions,
+                        points,
+                        rows,
+                        parts,
+                        column,
+                        people_in,
+                        verified,
+                        arms,
+                        published,
+                        scratch,
                     )
+                    raw *= rise
+                    if clause.less != 0:
+                        for j in range(clauses.size):
+                            if clause.less & (1 << j):
+                                raw -= totals[2 + j]
+                        raw = max(raw, 0.0)
                     if met:
                         state[k, column, MET] = 1
                         triggered |= 1 << k
@@ -496,6 +530,7 @@ def play(
                     raw = v[clause.rate_at] * _newly_paid_for(v, clause, flows[REFERRED], t, stop)
                 else:
                     raw = _fee_due(clause.due, first, last, t, stop, v[clause.rate_at])
+                raw *= rise
                 if raw > 0.0:
                     state[k, number, MET] = 1
                     triggered |= 1 << k
@@ -538,10 +573,10 @@ def play(
                 beyond = _bucket(v, clauses, calendar, blocks, when, counts, capped, has_cap, stop, t, buckets, busy)
                 spread_costs(v, costs, first, last, stop, t, a_year, flows[REFERRED], flows[:3])
                 _tally(people, counts, blocks, stop, people_in, verified, additional)
-                _due_dates(clauses, conditions, measures, when, cohorts, blocks, stop, t, people_in, state, busy)
+                _due_dates(clauses, reads, when, cohorts, blocks, stop, t, people_in, state, busy)
         flows[VEHICLE, t] = cash
         broken = broken or cash < 0.0 or arrears < 0.0
-    real, counted = _really(v, clauses, measures, number, people_in, verified, additional, arms, settled)
+    real, counted = _really(v, clauses, rows, number, people_in, verified, additional, arms, settled)
     profit = distributed - called
     _measure(v, calendar, has_finance, called, profit, commitment, book, out)
     out[REAL_PAYMENTS] = real
@@ -612,21 +647,9 @@ def _bucket(
 
 
 @inner
-def _value(
-    v: Floats,
-    measures: Any,
-    m: int,
-    column: int,
-    number: int,
-    people_in: Floats,
-    verified: Floats,
-    arms: Floats,
-    published: Floats,
-) -> float:
-    if published.size > 0 and not np.isnan(published[m, column]):
-        return published[m, column]
-    low, high = (0, number) if column == number else (column, column + 1)
-    return measure(v, measures[m], low, high, people_in, verified, arms)
+def _index(rate: float, t: int, step: float, base: int) -> float:
+    """Rise of indexed amounts in a period: by whole years from the base month to the last month of the period."""
+    return (1.0 + rate) ** max(math.floor((t * step - 1.0 - base) / 12.0), 0)
 
 
 @inner
@@ -635,33 +658,48 @@ def _owed(
     clause: Any,
     conditions: Any,
     points: Any,
-    measures: Any,
+    rows: Any,
+    parts: Any,
     column: int,
-    number: int,
     people_in: Floats,
     verified: Floats,
     arms: Floats,
     published: Floats,
+    scratch: Floats,
 ) -> tuple[float, float, bool]:
     """What a clause owes for a cohort (or pooled), the quantity paid for, and whether its trigger was met."""
-    if column == number and people_in.sum() <= 0.0:
+    if column == people_in.size and people_in.sum() <= 0.0:
         return 0.0, 0.0, False
-    for i in range(clause.first_condition, clause.end_condition):
+    one_holds = clause.end_any == clause.first_any
+    for i in range(clause.first_condition, clause.end_any):
         row = conditions[i]
-        value = _value(v, measures, row.measure, column, number, people_in, verified, arms, published)
-        if np.isnan(value) or not meets(value, row.sense, v[row.bound_at]):
+        value = measured(v, rows, parts, row.measure, column, people_in, verified, arms, published, scratch)
+        holds = not np.isnan(value) and meets(value, row.sense, v[row.bound_at])
+        if i >= clause.first_any:
+            one_holds = one_holds or holds
+        elif not holds:
             return 0.0, 0.0, False
+    if not one_holds:
+        return 0.0, 0.0, False
+    amount = 0.0
     if clause.by >= 0:
-        level = _value(v, measures, clause.by, column, number, people_in, verified, arms, published)
+        level = measured(v, rows, parts, clause.by, column, people_in, verified, arms, published, scratch)
         amount = table_amount(v, clause, points, level)
-    else:
+    elif clause.is_bands == 0:
         amount = v[clause.rate_at]
     quantity = 0.0
     if clause.times >= 0:
-        quantity = _value(v, measures, clause.times, column, number, people_in, verified, arms, published)
-        quantity = 0.0 if np.isnan(quantity) else max(quantity, 0.0)
-        amount *= quantity
-    conditional = clause.end_condition > clause.first_condition
+        level = measured(v, rows, parts, clause.times, column, people_in, verified, arms, published, scratch)
+        quantity = 0.0 if np.isnan(level) else max(level, 0.0)
+        if clause.is_bands == 0:
+            amount *= quantity
+        elif not np.isnan(level):
+            amount = band_amount(v, clause, points, level)
+        if clause.per_at >= 0:
+            amount /= v[clause.per_at]
+    if clause.least_at >= 0:
+        amount = max(amount, v[clause.least_at])
+    conditional = clause.end_any > clause.first_condition
     return amount, quantity, conditional or amount > 0.0
 
 

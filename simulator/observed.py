@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simulator.deal import Deal, Month, measure_of, outcome_names, outcome_of
+from simulator.deal import Deal, Month, is_share, measure_of, outcome_names, outcome_of, outcomes_read
 from simulator.yamlfile import DealError, Document, Problem, nearest
 from simulator.yamlfile import read as read_yaml
 
@@ -597,21 +597,21 @@ def _cell_value(raw: Any, row: Row, deal: Deal, found: list[Problem]) -> float |
 
 def _measured(raw: Any, row: Row, deal: Deal, found: list[Problem]) -> float | None:
     measure = measure_of(deal, row.measure or "")
-    compares = measure.kind in {"reduction", "increase"}
-    is_share = measure.kind == "share" or (compares and measure.as_ == "share")
+    share = is_share(deal, row.measure or "")
+    scores = measure.kind in {"count", "mean"} and outcome_of(deal, measure.outcome)[0].counts == "score"
+    signed = measure.kind in {"reduction", "increase"} or bool(measure.parts) or scores
     value = _cell_number(raw, "value", row.place, found, signed=True)
     if value is None:
         return None
-    signed = measure.kind in {"count", "mean"} and outcome_of(deal, measure.outcome)[0].counts == "score"
-    if value < 0 and not (compares or signed):
+    if value < 0 and not signed:
         found.append(row.place.problem("value", f"{raw!s} is negative; allowed: 0 or more"))
         return None
-    if value > 1 and is_share and measure.kind != "increase":
+    if value > 1 and share and measure.kind in {"share", "reduction", "p_value"}:
         found.append(
             row.place.problem("value", f"{raw!s} is more than the whole; allowed: a share such as 0.09 or 9%, up to 1")
         )
         return None
-    if str(raw).strip().endswith("%") and not is_share:
+    if str(raw).strip().endswith("%") and not share:
         found.append(row.place.problem("value", f"{row.measure!r} is no share; allowed: a number without %"))
         return None
     return value
@@ -756,13 +756,14 @@ def _both_ways(rows: tuple[Row, ...], deal: Deal) -> Iterator[Problem]:
     for row in rows:
         if row.measure is None or row.value is None:
             continue
-        outcome = measure_of(deal, row.measure).outcome
+        outcomes = [outcome for outcome, _ in outcomes_read(deal, row.measure) if outcome]
         cohorts = [row.cohort] if row.cohort is not None else [c for c in deal.cohorts if c not in never]
-        if cohorts and all((cohort, outcome) in raw for cohort in cohorts):
-            line = raw[cohorts[0], outcome].place.line
+        if cohorts and outcomes and all((cohort, each) in raw for cohort in cohorts for each in outcomes):
+            line = raw[cohorts[0], outcomes[0]].place.line
+            listed = " and ".join(repr(each) for each in dict.fromkeys(outcomes))
             yield row.place.problem(
                 "measure",
-                f"{row.measure!r} stands beside raw rows of {outcome!r} (line {line}); allowed: one of the two",
+                f"{row.measure!r} stands beside raw rows of {listed} (line {line}); allowed: one of the two",
             )
 
 

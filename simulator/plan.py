@@ -16,6 +16,7 @@ from simulator import copula, worth
 from simulator import outcomes as o
 from simulator import waterfall as w
 from simulator.deal import (
+    PARTICIPANTS,
     Clause,
     Deal,
     Finance,
@@ -31,6 +32,8 @@ from simulator.deal import (
     measure_of,
     needs_people,
     outcome_names,
+    outcome_of,
+    outcomes_read,
     quantity_of,
     service_periods,
 )
@@ -86,7 +89,7 @@ class Plan:
     segments: o.Segments
     cohorts: np.ndarray
     blocks: np.ndarray
-    measures: np.ndarray
+    measures: c.Measures
     calendar: Calendar
     structures: dict[str, Terms]
     per_person_cap: dict[str, int]
@@ -167,7 +170,7 @@ def compile_plan(deal: Deal) -> Plan:
         segments=_segments(deal, at, chains),
         cohorts=cohorts,
         blocks=blocks,
-        measures=_rows(c.MEASURE, measures.rows),
+        measures=c.Measures(_rows(c.MEASURE, measures.rows), _rows(c.PART, measures.parts)),
         calendar=_calendar(deal, at, years),
         structures=terms,
         per_person_cap={name: at("structures", name, "at_most", "per_person") for name in deal.structures},
@@ -367,51 +370,106 @@ _AGAINST = {"comparison_arm": c.ARM, "baseline": c.BASELINE, "before": c.BEFORE}
 
 
 class _Measures:
-    """Measures of the deal, those that are names of outcomes, and the hidden ones that count units."""
+    """Measures of the deal, those that are names of outcomes, and hidden ones: units, and parts of the cohorts so far.
+
+    The parts of a measure stand above it.
+    """
 
     def __init__(self, deal: Deal, at: _Columns, outcomes: list[str]) -> None:
         self.deal, self.at, self.outcomes = deal, at, outcomes
         self.names: list[str] = []
         self.rows: list[dict[str, Any]] = []
-        for name in [*deal.measures, *outcomes]:
-            self._add(name, name, measure_of(deal, name))
+        self.parts: list[dict[str, Any]] = []
+        for name in [*deal.measures, *outcomes, PARTICIPANTS]:
+            self.index(name)
 
-    def _add(self, label: str, source: str, measure: Measure) -> int:
-        kinds = {"count": c.COUNT, "share": c.SHARE, "mean": c.SHARE}
+    def index(self, name: str, *, so_far: bool = False) -> int:
+        """Row of a measure, made where it is not yet there."""
+        measure = measure_of(self.deal, name)
+        label = name if measure.over == "cohorts so far" or not so_far else so_far_label(name)
+        if label not in self.names:
+            so_far = so_far or measure.over == "cohorts so far"
+            row = self._composed(name, measure, so_far) if measure.parts else self._single(name, measure)
+            rounded = measure.rounded
+            self.names.append(label)
+            self.rows.append(
+                row
+                | {
+                    "so_far": int(so_far),
+                    "divisor_at": self.at("measures", name, "divided_by"),
+                    "least_at": self.at("measures", name, "no_less_than"),
+                    "most_at": self.at("measures", name, "no_more_than"),
+                    "rounded": c.NOT_ROUNDED if rounded is None else _ROUNDED[rounded.form],
+                    "step_at": self.at("measures", name, "rounded"),
+                }
+            )
+        return self.names.index(label)
+
+    def _single(self, source: str, measure: Measure) -> dict[str, Any]:
+        kinds = {"count": c.COUNT, "share": c.SHARE, "mean": c.SHARE, PARTICIPANTS: c.PEOPLE}
         units = _DIFFERENCES[measure.as_]
         against, level_at = c.ARM, -1
         if measure.against in _AGAINST:
             against = _AGAINST[str(measure.against)]
         elif measure.against is not None:
             against, level_at = c.LEVEL, self.at("measures", source, "against")
-        self.names.append(label)
-        self.rows.append(
-            {
-                "kind": kinds.get(measure.kind, units),
-                "outcome": self.outcomes.index(measure.outcome),
-                "sign": -1.0 if measure.kind == "reduction" else 1.0,
-                "against": against,
-                "level_at": level_at,
-            }
-        )
-        return len(self.rows) - 1
+        return {
+            "kind": kinds.get(measure.kind, units),
+            "outcome": -1 if measure.kind == PARTICIPANTS else self.outcomes.index(measure.outcome),
+            "sign": -1.0 if measure.kind == "reduction" else 1.0,
+            "against": against,
+            "level_at": level_at,
+        }
 
-    def index(self, name: str) -> int:
-        return self.names.index(name)
+    def _composed(self, name: str, measure: Measure, so_far: bool) -> dict[str, Any]:
+        indices = [self.index(part, so_far=so_far) for part in measure.parts]
+        below = [self.rows[i]["first_composed"] for i in indices if self.rows[i].get("first_composed", -1) >= 0]
+        row: dict[str, Any] = {
+            "kind": _COMPOSED[measure.kind],
+            "first_part": len(self.parts),
+            "end_part": len(self.parts) + len(indices),
+            "first_composed": min([*below, len(self.rows)]),
+        }
+        for part, index in zip(measure.parts, indices, strict=True):
+            self.parts.append({"measure": index, "weight_at": self.at("measures", name, "sum_of", part)})
+        for condition, bound in (measure.when or {}).items():
+            row |= {"sense": _SENSES[bound.form], "bound_at": self.at("measures", name, "when", condition)}
+        if measure.p_value_of is not None:
+            outcome = measure_of(self.deal, measure.p_value_of).outcome
+            row["is_events"] = int(outcome_of(self.deal, outcome)[0].counts == "events")
+            row["dispersion_at"] = self.at("outcomes", outcome, "dispersion")
+        return row
 
     def counted(self, name: str) -> int:
-        """Measure that says how many outcomes a clause counted: a count, or units for a difference."""
+        """Measure that says how many outcomes a clause counted: a count, or units for a difference; -1 none.
+
+        Of a composed measure it is that of its first part that has one.
+        """
         measure = measure_of(self.deal, name)
+        if measure.parts:
+            return next((found for part in measure.parts if (found := self.counted(part)) >= 0), -1)
+        if measure.kind == PARTICIPANTS:
+            return -1
         if measure.kind in {"count", "share", "mean"}:
             return self.index(measure.outcome)
         if measure.as_ == "units":
             return self.index(name)
         hidden = f"{name} (units)"
-        if hidden in self.names:
-            return self.index(hidden)
-        return self._add(hidden, name, measure.model_copy(update={"as_": "units"}))
+        if hidden not in self.names:
+            self.names.append(hidden)
+            self.rows.append(
+                self._single(name, measure.model_copy(update={"as_": "units"})) | {"so_far": 0, "rounded": 0}
+            )
+        return self.names.index(hidden)
 
 
+def so_far_label(name: str) -> str:
+    """Name of a measure where it is taken of the cohorts so far, as a part of another."""
+    return f"{name} (so far)"
+
+
+_ROUNDED = {"to": c.NEAREST, "down to": c.DOWN, "up to": c.UP}
+_COMPOSED = {"ratio": c.RATIO, "sum": c.SUM, "choice": c.CHOICE, "p_value": c.P_VALUE}
 _SCOPES = {
     "each participant": c.EACH_PARTICIPANT,
     "each cohort": c.EACH_COHORT,
@@ -433,11 +491,12 @@ def _terms(deal: Deal, at: _Columns, measures: _Measures, name: str) -> Terms:
     structure = deal.structures[name]
     path: Path = ("structures", name)
     costs = _cost_rows(at, structure, path)
-    clauses, conditions, points = _clause_tables(structure, at, measures, (*path, "pays"))
+    clauses, conditions, points, reads = _clause_tables(deal, structure, at, measures, (*path, "pays"))
     return Terms(
         clauses=clauses,
         conditions=conditions,
         points=points,
+        reads=reads,
         costs=_rows(w.COST, costs),
         finance=_finance(at, structure, (*path, "finance")),
         year_cap_at=at(*path, "at_most", "year"),
@@ -479,47 +538,59 @@ def _finance(at: _Columns, structure: Structure, path: Path) -> FinanceTerms:
 
 
 def _clause_tables(
-    structure: Structure, at: _Columns, measures: _Measures, path: Path
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    deal: Deal, structure: Structure, at: _Columns, measures: _Measures, path: Path
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     order = list(structure.pays)
     rows: list[dict[str, Any]] = []
     conditions: list[dict[str, Any]] = []
     points: list[dict[str, Any]] = []
+    reads: list[dict[str, Any]] = []
     for name, clause in structure.pays.items():
         here = (*path, name)
-        row = _clause_row(at, measures, here, clause, order)
-        row |= {"first_condition": len(conditions), "first_point": len(points)}
-        for measure, bound in clause.when.items():
-            conditions.append(
-                {
-                    "measure": measures.index(measure),
-                    "sense": _SENSES[bound.form],
-                    "bound_at": at(*here, "when", measure),
-                }
-            )
-        table = clause.amount.table
-        for i in range(len(table.points) if table else 0):
-            point = (*here, "amount", "table", "points", i)
+        row = _clause_row(deal, at, measures, here, clause, order)
+        row |= {"first_condition": len(conditions), "first_point": len(points), "first_read": len(reads)}
+        for key, bounds in (("when", clause.when), ("any_of", clause.any_of)):
+            for measure, bound in bounds.items():
+                place = {"measure": measures.index(measure), "bound_at": at(*here, key, measure)}
+                conditions.append(place | {"sense": _SENSES[bound.form]})
+            if key == "when":
+                row |= {"end_condition": len(conditions), "first_any": len(conditions)}
+        amount = clause.amount
+        number = len(amount.bands or ()) if amount.table is None else len(amount.table.points)
+        for i in range(number):
+            point: Path = (*here, "amount", *(("bands",) if amount.bands else ("table", "points")), i)
             points.append({"level_at": at(*point, 0), "amount_at": at(*point, 1)})
-        rows.append(row | {"end_condition": len(conditions), "end_point": len(points)})
-    return _rows(c.CLAUSE, rows), _rows(c.CONDITION, conditions), _rows(c.POINT, points)
+        for outcome, so_far in {each: None for read in clause.reads for each in outcomes_read(deal, read)}:
+            reads.append({"outcome": measures.outcomes.index(outcome) if outcome else -1, "so_far": int(so_far)})
+        rows.append(row | {"end_any": len(conditions), "end_point": len(points), "end_read": len(reads)})
+    return _rows(c.CLAUSE, rows), _rows(c.CONDITION, conditions), _rows(c.POINT, points), _rows(c.READ, reads)
 
 
-def _clause_row(at: _Columns, measures: _Measures, here: Path, clause: Clause, order: list[str]) -> dict[str, Any]:
+def _clause_row(
+    deal: Deal, at: _Columns, measures: _Measures, here: Path, clause: Clause, order: list[str]
+) -> dict[str, Any]:
     amount = clause.amount
-    gate = amount.times or next(iter(clause.when), None) or amount.by
-    counted = -1 if gate is None else measures.counted(gate)
-    rate_at = at(*here, "amount", "price")
+    # what is multiplied says how much was counted, else what triggers, else what reads the table
+    gates = [name for name in (amount.times, *clause.when, *clause.any_of, amount.by) if name is not None]
+    counted = next((found for gate in gates if (found := measures.counted(gate)) >= 0), -1)
+    rates = (at(*here, "amount", key) for key in ("price", "share", "lump_sum"))
     return {
         "scope": _SCOPES[clause.for_],
         "due": _DUE[clause.due],
-        "unless": sum(1 << order.index(other) for other in clause.unless),
-        "rate_at": rate_at if rate_at >= 0 else at(*here, "amount", "lump_sum"),
+        "unless": sum(1 << order.index(other) for other in set(clause.unless)),
+        "only_if": sum(1 << order.index(other) for other in set(clause.only_if)),
+        "less": sum(1 << order.index(other) for other in set(clause.less)),
+        "rate_at": max(rates),
+        "per_at": at(*here, "amount", "per"),
         "times": -1 if amount.times is None else measures.index(amount.times),
         "by": -1 if amount.by is None else measures.index(amount.by),
         "below_at": at(*here, "amount", "table", "below"),
         "above_at": at(*here, "amount", "table", "above"),
         "straight": int(amount.table is not None and amount.table.between == "straight line"),
+        "is_bands": int(amount.bands is not None),
+        "least_at": at(*here, "at_least"),
+        "index_at": at(*here, "indexed", "a_year"),
+        "base": 0 if clause.indexed is None else clause.indexed.from_.index - deal.time.start.index,
         "cap_at": at(*here, "at_most", "payments"),
         "outcome_cap_at": at(*here, "at_most", "outcomes"),
         "outcome": -1 if counted < 0 else measures.rows[counted]["outcome"],

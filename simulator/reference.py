@@ -23,18 +23,22 @@ from itertools import pairwise
 from typing import Any
 
 from simulator.deal import (
+    PARTICIPANTS,
     Clause,
     Costs,
     Deal,
     Finance,
+    Measure,
     Table,
     Worded,
+    is_share,
     measure_of,
     outcome_of,
+    outcomes_read,
     service_periods,
 )
 
-__all__ = ["Block", "Entry", "Happened", "Ledger", "Test", "play"]
+__all__ = ["Block", "Entry", "Happened", "Ledger", "Test", "limited", "meets", "play"]
 
 Path = tuple[str | int, ...]
 Key = tuple[str, str | None]
@@ -109,7 +113,8 @@ class Happened:
     stop
         Last period of service if the deal was ended early; None if it was not.
     published
-        Values of measures that are taken as they are, by (measure, cohort); cohort None is all that ran.
+        Values of measures that are taken as they are, by (measure, cohort); cohort None is all that ran. A part of
+        a measure over the cohorts so far stands under its name followed by " (so far)".
     """
 
     blocks: Sequence[Block]
@@ -295,6 +300,30 @@ def _percent(share: float) -> str:
     return f"{_plain(100 * share, 6)}%"
 
 
+def meets(form: str, value: float, bound: float) -> bool:
+    """Whether a value meets a bound, said in the words of the deal file."""
+    return _BOUNDS[form][0](value, bound)
+
+
+def limited(measure: Measure, name: str, value: float, values: Mapping[Path, float]) -> float:
+    """Divide a measure, keep it within its limits, then round it, as far as the contract says so."""
+    if measure.divided_by is not None:
+        value = value / values["measures", name, "divided_by"]
+    if measure.no_less_than is not None:
+        value = max(value, values["measures", name, "no_less_than"])
+    if measure.no_more_than is not None:
+        value = min(value, values["measures", name, "no_more_than"])
+    if measure.rounded is None:
+        return value
+    step = values["measures", name, "rounded"]
+    steps = value / step
+    if measure.rounded.form == "to":
+        return math.floor(steps + 0.5 + _slack(steps)) * step
+    if measure.rounded.form == "down to":
+        return math.floor(steps + _slack(steps)) * step
+    return math.ceil(steps - _slack(steps)) * step
+
+
 @dataclass(frozen=True)
 class _Owed:
     """What a clause owes before the caps of the structure, and why."""
@@ -422,14 +451,33 @@ class _Play:
     def _cohorts_that_ran(self) -> list[str]:
         return [cohort for cohort in self.blocks if self._people(cohort) > 0]
 
-    def _measure(self, name: str, cohort: str | None) -> float | None:
-        """Value of a measure for one cohort, or pooled over the cohorts that ran; None if it is not known."""
-        if (name, cohort) in self.happened.published:
-            return self.happened.published[name, cohort]
-        measure, outcome = measure_of(self.deal, name), measure_of(self.deal, name).outcome
-        ran = [each for each in self._cohorts_that_ran() if cohort in {None, each}]
-        people = sum(self._people(each) for each in ran)
-        ours = sum(self._verified(outcome, each) for each in ran)
+    def _measure(self, name: str, cohort: str | None, *, so_far: bool = False) -> float | None:
+        """Value of a measure for one cohort, or pooled over the cohorts that ran; None if it is not known.
+
+        With `so_far` (as a part of a measure over the cohorts so far) those above the cohort are in it, too.
+        """
+        measure = measure_of(self.deal, name)
+        label = f"{name} (so far)" if so_far and measure.over == "each cohort" else name
+        if (label, cohort) in self.happened.published:
+            return self.happened.published[label, cohort]
+        so_far = so_far or measure.over == "cohorts so far"
+        order = list(self.blocks)
+        within = order if cohort is None else order[: order.index(cohort) + 1] if so_far else [cohort]
+        ran = [each for each in self._cohorts_that_ran() if each in within]
+        if measure.p_value_of is not None:
+            value = self._p_value(measure.p_value_of, ran)
+        elif measure.parts:
+            value = self._composed(name, measure, cohort, so_far)
+        else:
+            value = self._single(name, measure, ran)
+        return None if value is None else limited(measure, name, value, self.values)
+
+    def _single(self, name: str, measure: Measure, ran: Sequence[str]) -> float | None:
+        """Value of a measure of one outcome over cohorts that ran."""
+        people = float(sum(self._people(each) for each in ran))
+        if measure.kind == PARTICIPANTS:
+            return people
+        ours = sum(self._verified(measure.outcome, each) for each in ran)
         if measure.kind == "count":
             return ours
         if people == 0:
@@ -449,6 +497,50 @@ class _Play:
             return better_by / people
         return better_by / base if base > 0 else None
 
+    def _composed(self, name: str, measure: Measure, cohort: str | None, so_far: bool) -> float | None:
+        """Value of a ratio, a sum or a choice of other measures."""
+        values = {part: self._measure(part, cohort, so_far=so_far) for part in measure.parts}
+        if measure.ratio_of is not None:
+            above, below = (values[part] for part in measure.ratio_of)
+            return None if above is None or below is None or below <= 0 else above / below
+        if measure.sum_of is not None:
+            total = 0.0
+            for part in measure.sum_of:
+                value = values[part]
+                if value is None:
+                    return None
+                total += self.values["measures", name, "sum_of", part] * value
+            return total
+        first, second = measure.choice_of or ("", "")
+        for condition, worded in (measure.when or {}).items():
+            value = values[condition]
+            meets, _ = _BOUNDS[worded.form]
+            held = value is not None and meets(value, self.values["measures", name, "when", condition])
+            return values[first] if held else values[second]
+        return values[second] if values[first] is None else values[first]
+
+    def _p_value(self, name: str, ran: Sequence[str]) -> float | None:
+        """Chance of a difference at least as good as the one seen, were there none: one-sided, normal."""
+        measure = measure_of(self.deal, name)
+        outcome, _ = outcome_of(self.deal, measure.outcome)
+        better = variance = 0.0
+        for each in ran:
+            people, ours = self._people(each), self._verified(measure.outcome, each)
+            level = both = self._level_without(name, each)
+            spread = 1.0
+            if level is None or both is None:
+                return None
+            if measure.against == "comparison_arm":
+                total, size = self.happened.arms[measure.outcome, each]
+                both, spread = (ours + total) / (people + size), 1 + people / size
+            one = max(both * (1 - both), 0.0)
+            if outcome.counts == "events":
+                size_ = self.values.get(("outcomes", measure.outcome, "dispersion"), math.inf)
+                one = both + both**2 / size_
+            variance += people * spread * one
+            better += ours - people * level if measure.kind == "increase" else people * level - ours
+        return 0.5 * math.erfc(better / math.sqrt(2 * variance)) if variance > 0 else None
+
     def _level_without(self, measure_name: str, cohort: str) -> float | None:
         """Level a person with which a cohort is compared; None if the comparison arm has nobody."""
         measure = measure_of(self.deal, measure_name)
@@ -465,9 +557,7 @@ class _Play:
 
     def _show(self, measure: str, value: float) -> str:
         """Write the value of a measure: shares as a percentage."""
-        what = measure_of(self.deal, measure)
-        is_share = what.kind == "share" or (what.kind in {"reduction", "increase"} and what.as_ == "share")
-        return _percent(value) if is_share else _plain(value, 6)
+        return _percent(value) if is_share(self.deal, measure) else _plain(value, 6)
 
     # -- When a clause is due -------------------------------------------------------------------------------
 
@@ -475,17 +565,22 @@ class _Play:
         """Period in which all that a clause reads of a cohort is known; None if the cohort did not run."""
         if self._people(cohort) == 0:
             return None
+        order = list(self.blocks)
+        known = [block.last for block in self._counted(cohort)]  # nothing is known before all are referred
+        for name in clause.reads:
+            for outcome, so_far in outcomes_read(self.deal, name):
+                for each in order[: order.index(cohort) + 1] if so_far else [cohort]:
+                    known += self._known_in(outcome, each)
+        return max(known)
+
+    def _known_in(self, outcome: str, cohort: str) -> list[int]:
+        """Periods in which an outcome of a cohort's people is known; nothing after the last claim is waited for."""
         last_claim = self.deal.cohorts[cohort].last_claim
         claim = math.inf if last_claim is None else self.time.period(last_claim)
-        read = [*clause.when, clause.amount.times, clause.amount.by]
-        outcomes = {measure_of(self.deal, name).outcome for name in read if name is not None}
-        if not outcomes:
-            return max(block.last for block in self._counted(cohort))
-        return max(  # nothing that comes after the last claim is waited for
-            int(min(block.when[outcome], max(claim, block.last)))
-            for block in self._counted(cohort)
-            for outcome in outcomes
-        )
+        blocks = self._counted(cohort) if self._people(cohort) > 0 else []
+        if not outcome:  # the number of people
+            return [block.last for block in blocks]
+        return [int(min(block.when[outcome], max(claim, block.last))) for block in blocks]
 
     def _all_are_known(self, clause: Clause) -> int | None:
         """Period in which the last cohort is known, or known not to have run; None if nobody ran at all."""
@@ -538,13 +633,15 @@ class _Play:
                 quantity += block.verified.get(outcome, 0.0)
                 gross += block.verified.get(outcome, 0.0) * price
                 amount += self.after_cap_per_person[position, name]
+        rise, words = self._index(t, name, clause)
+        gross, amount = gross * rise, amount * rise
         if not fell_due:
             return None
         self.settled.add((name, None))
         if not quantity > 0:
             return self._pay(t, (name, None), _nothing(f"no {outcome} was verified"))
         self.met[name, None] = True
-        reason, limited_by = f"{_plain(quantity)} {outcome} x {_plain(price)}", None
+        reason, limited_by = f"{_plain(quantity)} {outcome} x {_plain(price)}{words}", None
         if amount < gross - _slack(gross):
             limited_by = "per person"
             reason += f"; limited by the cap per person of {_plain(self._value('at_most', 'per_person'))}"
@@ -629,6 +726,8 @@ class _Play:
         self.settled.add((name, None))
         if amount > 0:
             self.met[name, None] = True
+        rise, risen = self._index(t, name, clause)
+        amount, words = amount * rise, words + risen
         self._pay(t, (name, None), _Owed(0.0, amount, amount, words if amount > 0 else f"0.00 because: {words}"))
 
     def _settle_group(self, t: int, name: str, clause: Clause, cohort: str | None, due: int | None) -> None:
@@ -638,39 +737,74 @@ class _Play:
             return None
         self.settled.add(key)
         for other in clause.unless:
-            if any(met for (clause_name, _), met in self.met.items() if clause_name == other):
+            if self._was_met(other):
                 return self._pay(t, key, _nothing(f"{other!r} was met, so this falls away"))
+        if clause.only_if and not any(self._was_met(other) for other in clause.only_if):
+            listed = " or ".join(repr(other) for other in clause.only_if)
+            return self._pay(t, key, _nothing(f"{listed} was not met before, and this needs it"))
         holds, why = self._conditions_hold(name, clause, cohort)
         if not holds:
             return self._pay(t, key, _nothing(why))
         quantity, amount, how = self._amount(name, clause, cohort)
-        if clause.when or amount > 0:
+        if clause.at_least is not None and amount < (least := self._value("pays", name, "at_least")):
+            amount, how = least, f"{how}, but at least {_plain(least)}"
+        if clause.when or clause.any_of or amount > 0:
             self.met[key] = True
+        rise, risen = self._index(t, name, clause)
+        amount, how = amount * rise, how + risen
+        before = sum(self.paid_by_clause[other] for other in set(clause.less))
+        if before > 0:
+            amount, how = max(amount - before, 0.0), f"{how}; less {_plain(before)} paid before"
         reason = "; ".join(part for part in (why, how) if part) if amount > 0 else f"0.00 because: {how}"
         return self._pay(t, key, _Owed(quantity, amount, amount, reason))
 
+    def _was_met(self, clause: str) -> bool:
+        """Whether the trigger of a clause was met so far, for any cohort."""
+        return any(met for (name, _), met in self.met.items() if name == clause)
+
+    def _index(self, t: int, name: str, clause: Clause) -> tuple[float, str]:
+        """Rise of indexed amounts by whole years from the base month to the last month of a period, and words."""
+        if clause.indexed is None:
+            return 1.0, ""
+        month = self.time.start.index + t * self.time.months - 1
+        years = max((month - clause.indexed.from_.index) // 12, 0)
+        rise = (1 + self._value("pays", name, "indexed", "a_year")) ** years
+        return rise, f" x {_plain(rise, 6)} for {years} {'year' if years == 1 else 'years'}" if years else ""
+
     def _conditions_hold(self, name: str, clause: Clause, cohort: str | None) -> tuple[bool, str]:
-        """Whether all conditions of a clause hold, and the words for it; no condition always holds."""
-        held, failed = [], []
-        conditions: Mapping[str, Worded] = clause.when
+        """Whether the conditions of a clause hold, and the words for it; no condition always holds."""
+        all_hold, why = self._test("when", name, clause.when, cohort)
+        held, failed = ([words for met, words in why if met], [words for met, words in why if not met])
+        _, either = self._test("any_of", name, clause.any_of, cohort)
+        if either and not any(met for met, _ in either):
+            return False, "; ".join([*failed, *(words for _, words in either)])
+        return all_hold, "; ".join(failed or [*held, *(words for met, words in either if met)])
+
+    def _test(
+        self, key: str, name: str, conditions: Mapping[str, Worded], cohort: str | None
+    ) -> tuple[bool, list[tuple[bool, str]]]:
+        """Test conditions one by one: whether all hold, and for each whether it does, in words."""
+        found = []
         for measure, worded in conditions.items():
-            bound, value = self._value("pays", name, "when", measure), self._measure(measure, cohort)
+            bound, value = self._value("pays", name, key, measure), self._measure(measure, cohort)
             meets, otherwise = _BOUNDS[worded.form]
             met = value is not None and meets(value, bound)
             text = f"{worded.form} {self._show(measure, bound)}"
             self.tests.append(Test(name, cohort, measure, value, text, met))
             if value is None:
-                failed.append(f"{measure} is not known")
+                found.append((met, f"{measure} is not known"))
             elif met:
-                held.append(f"{measure} {self._show(measure, value)} is {text}")
+                found.append((met, f"{measure} {self._show(measure, value)} is {text}"))
             else:
-                failed.append(f"{measure} {self._show(measure, value)} {otherwise} {self._show(measure, bound)}")
-        return not failed, "; ".join(failed or held)
+                found.append((met, f"{measure} {self._show(measure, value)} {otherwise} {self._show(measure, bound)}"))
+        return all(met for met, _ in found), found
 
     def _amount(self, name: str, clause: Clause, cohort: str | None) -> tuple[float, float, str]:
         """What a clause owes: the quantity that it multiplies (0 if none), the amount, and how it came."""
         terms, path = clause.amount, ("pays", name, "amount")
-        quantity, words = 1.0, ""
+        if terms.bands is not None:
+            return self._from_bands(path, clause, cohort)
+        quantity, words, unit = 1.0, "", 1.0
         if terms.times is not None:
             number = self._measure(terms.times, cohort)
             if number is None:
@@ -678,10 +812,14 @@ class _Play:
             if number <= 0:
                 return 0.0, 0.0, f"{terms.times} is {self._show(terms.times, number)}"
             quantity, words = number, f"{self._show(terms.times, number)} {terms.times} x "
+            unit, per = self._per(path, clause)
         counted = quantity if terms.times is not None else 0.0
         if terms.price is not None:
             price = self._value(*path, "price")
-            return counted, quantity * price, f"{words}{_plain(price)}"
+            return counted, quantity * price / unit, f"{words}{_plain(price)}{per}"
+        if terms.share is not None:
+            share = self._value(*path, "share")
+            return counted, quantity * share / unit, f"{words}{_percent(share)}{per}"
         if terms.lump_sum is not None:
             lump = self._value(*path, "lump_sum")
             return counted, quantity * lump, f"{words}a lump sum of {_plain(lump)}"
@@ -690,7 +828,32 @@ class _Play:
         if level is None or table is None:
             return counted, 0.0, f"{by} is not known"
         amount = self._from_table((*path, "table"), table, level)
-        return counted, quantity * amount, f"{words}{_plain(amount)} at {by} {self._show(by, level)}"
+        return counted, quantity * amount / unit, f"{words}{_plain(amount)} at {by} {self._show(by, level)}"
+
+    def _per(self, path: Path, clause: Clause) -> tuple[float, str]:
+        """Unit of the measure that a price is for, and the words for it."""
+        if clause.amount.per is None:
+            return 1.0, ""
+        unit = self._value(*path, "per")
+        return unit, f" per {self._show(str(clause.amount.times), unit)}"
+
+    def _from_bands(self, path: Path, clause: Clause, cohort: str | None) -> tuple[float, float, str]:
+        """Pay what lies between one level and the next at the rate of the first."""
+        times, bands = str(clause.amount.times), clause.amount.bands or []
+        value = self._measure(times, cohort)
+        if value is None:
+            return 0.0, 0.0, f"{times} is not known"
+        unit, per = self._per(path, clause)
+        starts = [self._value(*path, "bands", row, 0) for row in range(len(bands))]
+        rates = [self._value(*path, "bands", row, 1) for row in range(len(bands))]
+        amount, words = 0.0, []
+        for start, end, rate in zip(starts, [*starts[1:], math.inf], rates, strict=True):
+            part = max(min(value, end) - start, 0.0)
+            amount += rate * part / unit
+            if part > 0:
+                words.append(f"{self._show(times, part)} x {_plain(rate)}{per}")
+        how = " + ".join(words) or f"{times} {self._show(times, value)} is in no band"
+        return max(value, 0.0), amount, f"{times} {self._show(times, value)}: {how}" if words else how
 
     def _from_table(self, path: Path, table: Table, level: float) -> float:
         """Read an amount from a table; a level short of a step by no more than rounding is on it."""

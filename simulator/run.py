@@ -181,7 +181,8 @@ NOTHING_PUBLISHED: Floats = np.zeros((0, 0))
 
 def new_book_of(plan: Plan, name: str) -> Book:
     """Allocate a ledger for a structure."""
-    return new_book(len(plan.clause_names[name]), len(plan.cohort_names), plan.calendar.periods, len(plan.years))
+    clauses, cohorts = len(plan.clause_names[name]), len(plan.cohort_names)
+    return new_book(clauses, cohorts, plan.calendar.periods, len(plan.years), len(plan.measure_names))
 
 
 def record_type(plan: Plan) -> NDArray[Any]:

@@ -33,6 +33,7 @@ from simulator import metrics
 from simulator import outcomes as o_
 from simulator.clauses import EACH_PARTICIPANT, new_tally, settle_person
 from simulator.deal import (
+    PARTICIPANTS,
     Clause,
     Deal,
     Finance,
@@ -43,6 +44,7 @@ from simulator.deal import (
     leaves,
     measure_of,
     outcome_names,
+    outcomes_read,
     quantity_of,
 )
 from simulator.draws import settle_draws
@@ -50,9 +52,9 @@ from simulator.ledger import BROKEN, INVESTOR, METRICS, PAID, PAYMENTS, Book, pl
 from simulator.observed import BEFORE, COMPARISON, Observed, Row, is_yes_or_no, problems, read
 from simulator.outcomes import Outcomes, date_outcomes, refer_people
 from simulator.parameters import row_by_path
-from simulator.plan import Plan, compile_plan
+from simulator.plan import Plan, compile_plan, so_far_label
 from simulator.quantity import parse
-from simulator.reference import Block, Happened, Ledger, play
+from simulator.reference import Block, Happened, Ledger, limited, meets, play
 from simulator.run import DefectError, environment, header, new_book_of, record_type
 from simulator.yamlfile import DealError, join_path
 
@@ -215,8 +217,9 @@ class _Facts:
         if row.measure is not None:
             self.published[row.measure, row.cohort] = row.value
             if period is not None:
-                key = (measure_of(self.deal, row.measure).outcome, row.cohort)
-                self.known_at[key] = max(period, self.known_at.get(key, 0))
+                for outcome in _outcomes(self.deal, [row.measure]):
+                    key = (outcome, row.cohort)
+                    self.known_at[key] = max(period, self.known_at.get(key, 0))
             return
         if row.outcome is None or row.cohort is None:
             return
@@ -251,7 +254,7 @@ class _Facts:
             if not persons:
                 continue
             outcomes = [name for name in outcome_names(self.deal) if (name, cohort) not in self.totals]
-            published = {measure_of(self.deal, name).outcome for name, where in self.published if where == cohort}
+            published = _outcomes(self.deal, [name for name, where in self.published if where == cohort])
             none = []
             for name in outcomes:
                 rows = [each for person in persons.values() for each in person if each.outcome == name]
@@ -380,10 +383,9 @@ class _Reading:
     # -- Clauses ----------------------------------------------------------------------------------------
 
     def _read_pooled(self, name: str, clause: Clause) -> None:
-        reads = _reads(clause)
-        pooled = {key for key, scope in self.facts.published if scope is None}
-        outcomes = {measure_of(self.deal, each).outcome for each in pooled}
-        if reads and all(measure_of(self.deal, each).outcome in outcomes for each in reads):
+        reads = clause.reads
+        pooled = _outcomes(self.deal, [key for key, scope in self.facts.published if scope is None])
+        if reads and pooled and _outcomes(self.deal, reads) <= pooled:
             waiting = (
                 [] if self.facts.names_all else [each for each in self.deal.cohorts if each not in self.facts.named]
             )
@@ -410,7 +412,7 @@ class _Reading:
             if each.for_ == "all cohorts that ran" and name in each.unless and None not in self.shut[key]
         ]
         for cohort in self.facts.ran:
-            reads = _reads(clause)
+            reads = clause.reads
             silent = cohort not in self.facts.with_results
             missing = self._take(reads, cohort) if reads or not silent else f"results of {cohort}"
             if not missing:
@@ -504,7 +506,7 @@ class _Reading:
 
     def _take(self, reads: Sequence[str], scope: Scope) -> str:
         """Take what a clause reads; return what is missing, in words."""
-        found = {name: self._pooled(name) if scope is None else self._of_cohort(name, scope) for name in reads}
+        found = {name: self._find(name, scope) for name in reads}
         missing = [each.needs for each in found.values() if isinstance(each, _Missing)]
         if missing:
             return "; ".join(dict.fromkeys(missing))
@@ -513,12 +515,136 @@ class _Reading:
                 self.published[name, scope] = each.value
         return ""
 
+    def _find(self, name: str, scope: Scope, *, so_far: bool = False) -> _Known | _Missing:
+        """Find a measure of a cohort, of the cohorts so far, or of all that ran: as published, or from what was."""
+        if not so_far and (name, scope) in self.facts.published:
+            return _Known(self.facts.published[name, scope])
+        measure = measure_of(self.deal, name)
+        so_far = so_far or measure.over == "cohorts so far"
+        if measure.parts:
+            return self._composed(name, measure, scope, so_far)
+        order = list(self.deal.cohorts)
+        within = order if scope is None else order[: order.index(scope) + 1] if so_far else [scope]
+        cohorts = [cohort for cohort in self.facts.ran if cohort in within]
+        if len(cohorts) == 1 and (name, cohorts[0]) in self.facts.published and measure.over == "each cohort":
+            return _Known(self.facts.published[name, cohorts[0]])  # as it is, not limited or rounded once more
+        if scope is None:
+            found = self._pooled(name)
+        else:
+            found = self._over(name, cohorts) if so_far else self._of_cohort(name, scope)
+        if isinstance(found, _Missing) or found.value is None:
+            return found
+        return _Known(limited(measure, name, found.value, self.facts.expected))
+
+    def _composed(self, name: str, measure: Measure, scope: Scope, so_far: bool) -> _Known | _Missing:
+        """Find the parts of a measure; the ledgers compose it of them."""
+        if measure.p_value_of is not None:
+            return self._p_value(name, measure.p_value_of, scope, so_far)
+        parts = list(dict.fromkeys(measure.parts))
+        if measure.choice_of is not None:
+            first, second = measure.choice_of
+            parts = list(measure.when or {})
+            for condition, bound in (measure.when or {}).items():
+                value = self._number(condition, scope, so_far)
+                if isinstance(value, str):
+                    return _Missing(value)
+                level = self.facts.expected["measures", name, "when", condition]
+                parts.append(first if value is not None and meets(bound.form, value, level) else second)
+            if not parts:
+                chosen = second if isinstance(self._find(first, scope, so_far=so_far), _Missing) else first
+                value = self._number(chosen, scope, so_far)
+                if isinstance(value, str):
+                    return _Missing(f"{first} or {second}: {value}")
+                return _Known() if value is None else _Known(limited(measure, name, value, self.facts.expected))
+        found = {part: self._find(part, scope, so_far=so_far) for part in parts}
+        missing = [each.needs for each in found.values() if isinstance(each, _Missing)]
+        if missing:
+            return _Missing("; ".join(dict.fromkeys(missing)))
+        for part, each in found.items():
+            if isinstance(each, _Known) and each.value is not None:
+                own = measure_of(self.deal, part).over == "cohorts so far" or not so_far
+                self.published[part if own else so_far_label(part), scope] = each.value
+        return _Known()
+
+    def _p_value(self, name: str, of: str, scope: Scope, so_far: bool) -> _Known | _Missing:
+        """Tell whether the counts of both groups are there, which a significance test needs."""
+        order = list(self.deal.cohorts)
+        within = order if scope is None else order[: order.index(scope) + 1] if so_far else [scope]
+        outcome = measure_of(self.deal, of).outcome
+        for cohort in self.facts.ran:
+            if cohort not in within:
+                continue
+            if (outcome, cohort) not in self.facts.raw or self._level(of, cohort) is None:
+                groups = " and of its comparison arm" if self._level(of, cohort) is None else ""
+                return _Missing(f"{name}, or counts of {outcome} of {cohort}{groups}")
+        return _Known()
+
+    def _number(self, name: str, scope: Scope, so_far: bool) -> float | str | None:
+        """Value of a measure; what it needs, in words, or None where it is known to be undefined."""
+        found = self._find(name, scope, so_far=so_far)
+        if isinstance(found, _Missing):
+            return found.needs
+        if found.value is not None:
+            return found.value
+        measure = measure_of(self.deal, name)
+        order = list(self.deal.cohorts)
+        if measure.p_value_of is not None:
+            return f"{name}, as published"
+        if measure.parts:
+            return self._number_of_parts(name, measure, scope, so_far)
+        so_far = so_far or measure.over == "cohorts so far"
+        within = order if scope is None else order[: order.index(scope) + 1] if so_far else [scope]
+        ran = [cohort for cohort in self.facts.ran if cohort in within]
+        if measure.kind == PARTICIPANTS:
+            value: float | None = float(sum(self.facts.people[cohort] for cohort in ran))
+        else:
+            parts = [self._parts(name, cohort, None) for cohort in ran]
+            ours, base = sum(part[0] for part in parts), sum(part[1] for part in parts)
+            people = float(sum(self.facts.people[cohort] for cohort in ran))
+            if measure.kind == "count":
+                value = ours
+            elif people <= 0 or (base <= 0 and measure.as_ == "share"):
+                value = None
+            elif measure.kind in {"share", "mean"}:
+                value = ours / base
+            else:
+                value = _difference(measure, ours, base, people)
+        return None if value is None else limited(measure, name, value, self.facts.expected)
+
+    def _number_of_parts(self, name: str, measure: Measure, scope: Scope, so_far: bool) -> float | str | None:
+        so_far = so_far or measure.over == "cohorts so far"
+        parts: list[str] = measure.choice_of or measure.ratio_of or list(measure.sum_of or {})
+        if measure.choice_of is not None:
+            for condition, bound in (measure.when or {}).items():
+                value = self._number(condition, scope, so_far)
+                if isinstance(value, str):
+                    return value
+                level = self.facts.expected["measures", name, "when", condition]
+                parts = parts[:1] if value is not None and meets(bound.form, value, level) else parts[1:]
+        numbers = [self._number(part, scope, so_far) for part in parts]
+        if measure.choice_of is not None:
+            known = [each for each in numbers if isinstance(each, float)]
+            found: float | str | None = known[0] if known else numbers[-1]
+            return limited(measure, name, found, self.facts.expected) if isinstance(found, float) else found
+        for each in numbers:
+            if not isinstance(each, float):
+                return each
+        values = [each for each in numbers if isinstance(each, float)]
+        if measure.ratio_of is not None:
+            value = values[0] / values[1] if values[1] > 0 else None
+        else:
+            weights = [self.facts.expected["measures", name, "sum_of", part] for part in parts]
+            value = sum(weight * each for weight, each in zip(weights, values, strict=True))
+        return None if value is None else limited(measure, name, value, self.facts.expected)
+
     def _of_cohort(self, name: str, cohort: str) -> _Known | _Missing:
-        """Find a measure of one cohort: published, from another published measure, or left to the ledgers."""
-        if (name, cohort) in self.facts.published:
+        """Find a measure of one outcome and one cohort: published, from another, or left to the ledgers."""
+        if (name, cohort) in self.facts.published and measure_of(self.deal, name).over == "each cohort":
             return _Known(self.facts.published[name, cohort])
         measure = measure_of(self.deal, name)
         people = self.facts.people[cohort]
+        if measure.kind == PARTICIPANTS:
+            return _Known() if cohort in self.facts.named else _Missing(f"the size of {cohort}")
         has_raw = (measure.outcome, cohort) in self.facts.raw
         if measure.kind in {"count", "share", "mean"}:
             if has_raw:
@@ -542,9 +668,7 @@ class _Reading:
         return _Known(_difference(measure, ours, people * level, people))
 
     def _pooled(self, name: str) -> _Known | _Missing:
-        """Find a measure of all cohorts that ran: published, or from those of each cohort."""
-        if (name, None) in self.facts.published:
-            return _Known(self.facts.published[name, None])
+        """Find a measure of one outcome of all cohorts that ran: from what was published of all, or of each."""
         ran = self.facts.ran
         measure = measure_of(self.deal, name)
         if measure.kind in {"count", "share", "mean"}:
@@ -552,11 +676,16 @@ class _Reading:
             ours = self._published_count(measure.outcome, None, people)
             if ours is not None and people > 0:
                 return _Known(ours if measure.kind == "count" else ours / people)
-        else:
+        elif measure.kind != PARTICIPANTS:
             twin = self._twin(name, None)
             if twin is not None:
                 return _Known(self._converted(measure, twin, self._planned_base(name, ran), None))
-        each = {cohort: self._of_cohort(name, cohort) for cohort in ran}
+        return self._over(name, ran)
+
+    def _over(self, name: str, cohorts: Sequence[str]) -> _Known | _Missing:
+        """Find a measure of one outcome over several cohorts from that of each."""
+        measure = measure_of(self.deal, name)
+        each = {cohort: self._of_cohort(name, cohort) for cohort in cohorts}
         missing = [found.needs for found in each.values() if isinstance(found, _Missing)]
         if missing:
             return _Missing("; ".join(dict.fromkeys(missing)))
@@ -565,16 +694,18 @@ class _Reading:
             return _Known()
         if len(values) == 1:
             return _Known(values[0])
-        parts = [self._parts(name, cohort, value) for cohort, value in zip(ran, values, strict=True)]
+        parts = [self._parts(name, cohort, value) for cohort, value in zip(cohorts, values, strict=True)]
         ours, base = sum(part[0] for part in parts), sum(part[1] for part in parts)
         if measure.kind == "count":
             return _Known(ours)
-        people = sum(self.facts.people[cohort] for cohort in ran)
+        people = sum(self.facts.people[cohort] for cohort in cohorts)
         return _Known(ours / base if measure.kind in {"share", "mean"} else _difference(measure, ours, base, people))
 
     def _parts(self, name: str, cohort: str, value: float | None) -> tuple[float, float]:
         """Outcomes of a cohort, and what they are compared with (its people, for a share)."""
         measure, people = measure_of(self.deal, name), self.facts.people[cohort]
+        if value is not None and measure.divided_by is not None:
+            value *= self.facts.expected["measures", name, "divided_by"]
         compares = measure.kind in {"reduction", "increase"}
         if value is None:
             ours = self.facts.raw[measure.outcome, cohort]
@@ -589,6 +720,8 @@ class _Reading:
         """Outcomes as published: a count, or a share of the people."""
         for (name, where), value in self.facts.published.items():
             measure = measure_of(self.deal, name)
+            if measure.divided_by is not None or (where is not None and measure.over != "each cohort"):
+                continue
             if where == scope and measure.outcome == outcome and measure.kind in {"count", "share", "mean"}:
                 return value if measure.kind == "count" else value * people
         return None
@@ -599,7 +732,8 @@ class _Reading:
         for (other, where), value in self.facts.published.items():
             measure = measure_of(self.deal, other)
             same = (measure.outcome, measure.kind, measure.against)
-            if where == scope and same == (wanted.outcome, wanted.kind, wanted.against):
+            own = measure.divided_by is None and (where is None or measure.over == "each cohort")
+            if own and where == scope and same == (wanted.outcome, wanted.kind, wanted.against):
                 return other, value
         return None
 
@@ -647,7 +781,14 @@ class _Reading:
         for (name, where), value in self.facts.published.items():
             other = measure_of(self.deal, name)
             same = (other.outcome, other.kind, other.against) == (measure.outcome, measure.kind, measure.against)
-            if ours is None or people == 0 or where != cohort or not same:
+            if (
+                ours is None
+                or people == 0
+                or where != cohort
+                or not same
+                or other.over != "each cohort"
+                or other.divided_by is not None
+            ):
                 continue
             better = -value if measure.kind == "reduction" else value
             if other.as_ != "share":
@@ -656,10 +797,9 @@ class _Reading:
         return None
 
 
-def _reads(clause: Clause) -> list[str]:
-    """Measures that a clause reads."""
-    found = [*clause.when, clause.amount.times, clause.amount.by]
-    return list(dict.fromkeys(name for name in found if name is not None))
+def _outcomes(deal: Deal, names: Iterable[str]) -> set[str]:
+    """Outcomes from which measures are made."""
+    return {outcome for name in names for outcome, _ in outcomes_read(deal, name) if outcome}
 
 
 def _difference(measure: Measure, ours: float, base: float, people: float) -> float:
@@ -698,9 +838,8 @@ def _playable(deal: Deal, readings: Mapping[str, _Reading]) -> Deal:
         pays = dict(structure.pays)
         for key in [key for key in pays if reading.shut[key]]:
             clause = pays[key]
-            outcome = measure_of(deal, _reads(clause)[0]).outcome if _reads(clause) else outcome_names(deal)[0]
             gate = reading.gate(key)
-            measures[gate] = Measure(count_of=outcome)
+            measures[gate] = Measure(count_of=PARTICIPANTS)  # published below; it waits for nothing else
             bound = Worded("at least", parse(1, "number"), before=True)
             pays[key] = clause.model_copy(update={"when": {**clause.when, gate: bound}})
         structures[name] = structure.model_copy(update={"pays": pays})

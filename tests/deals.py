@@ -208,13 +208,56 @@ def _measures(d: _Draw, outcomes: dict[str, Any], names: list[str]) -> dict[str,
             if "before" in single:
                 against += ["before"] * 4
             measure |= {"against": d.one(*against), "as": d.one("share", "units", "per person")}
-        measures[f"measure {i + 1}"] = measure
+        measures[f"measure {i + 1}"] = measure | _shape(d)
+    for i in range(d.whole(0, 3) if d.maybe() else 0):
+        measures[f"composed {i + 1}"] = _composed(d, names, measures, outcomes) | _shape(d)
     return measures
+
+
+def _shape(d: _Draw) -> dict[str, Any]:
+    """Limits, rounding and the cohorts that a measure is over."""
+    shape: dict[str, Any] = {}
+    if d.maybe(4):
+        shape["over"] = "cohorts so far"
+    if d.maybe(6):
+        shape["divided_by"] = d.one(4, 0.5, "uniform(1, 20)")
+    if d.maybe(5):
+        shape["no_less_than"] = d.one("0%", "-10%", 2, "uniform(0%, 20%)")
+    if d.maybe(5):
+        shape["no_more_than"] = d.one("30%", 3, 40, "uniform(25%, 60%)")
+    if "no_less_than" in shape and "no_more_than" in shape:
+        shape["no_less_than"] = "0%"
+    if d.maybe(4):
+        shape["rounded"] = d.one("to 1%", "down to 1%", "up to 5%", "to 1", "down to 2", "up to 0.5")
+    return shape
+
+
+def _composed(d: _Draw, names: list[str], measures: dict[str, Any], outcomes: dict[str, Any]) -> dict[str, Any]:
+    readable = [*names, *measures, "participants"]
+    compared = [
+        name
+        for name, each in measures.items()
+        if ("reduction_in" in each or "increase_in" in each)
+        and "over" not in each
+        and each["against"] != "before"
+        and outcomes.get(each.get("reduction_in") or each["increase_in"], {}).get("counts") not in {"amount", "score"}
+    ]
+    kind = d.one("ratio_of", "sum_of", "choice_of", *(["p_value_of"] if compared else []))
+    if kind == "p_value_of":
+        return {kind: d.one(*compared)}
+    if kind == "sum_of":
+        parts = d.some(readable, 3) or ["participants"]
+        return {kind: {name: d.one(1, -1, "80%", 46, "uniform(0.5, 2)") for name in parts}}
+    measure: dict[str, Any] = {kind: [d.one(*readable), d.one(*readable)]}
+    if kind == "choice_of" and d.maybe():
+        condition = d.one(*readable)
+        measure["when"] = {condition: _bound(d, condition, measures)}
+    return measure
 
 
 def _is_share(name: str, measures: dict[str, Any]) -> bool:
     measure = measures.get(name, {})
-    return "share_of" in measure or (measure.get("as") == "share")
+    return "share_of" in measure or "ratio_of" in measure or "p_value_of" in measure or measure.get("as") == "share"
 
 
 def _bound(d: _Draw, name: str, measures: dict[str, Any]) -> str:
@@ -235,7 +278,7 @@ def _countable(outcomes: dict[str, Any], names: list[str]) -> list[str]:
 
 
 def _clause(
-    d: _Draw, outcomes: dict[str, Any], names: list[str], measures: dict[str, Any], above: list[str]
+    d: _Draw, outcomes: dict[str, Any], names: list[str], measures: dict[str, Any], above: list[str], own: str
 ) -> dict[str, Any]:
     countable = _countable(outcomes, names)
     scopes = ["each participant"] if countable else []
@@ -247,29 +290,47 @@ def _clause(
     elif scope == "the contract":
         clause |= {"due": d.one("evenly", "at the start", "at the end"), "amount": {"lump_sum": d.one(*MONEY)}}
     else:
-        readable = [*names, *measures]
-        conditions = d.some(readable, 2)
-        if conditions:
-            clause["when"] = {name: _bound(d, name, measures) for name in conditions}
+        readable = [*names, *measures, "participants"]
+        for key, most in (("when", 2), ("any_of", 2 if d.maybe(3) else 0)):
+            conditions = d.some(readable, most)
+            if conditions:
+                clause[key] = {name: _bound(d, name, measures) for name in conditions}
         if above and d.maybe():
             clause["unless"] = d.some(above, 2)
+        if above and d.maybe(3):
+            clause["only_if"] = d.some(above, 2)
+        if d.maybe(5):
+            clause["at_least"] = d.one(*MONEY)
+        if d.maybe(4):
+            clause["less"] = d.some([*above, own], 2)
         times = d.one(*readable)
-        counted = times in names or "count_of" in measures[times]
-        form = d.one("price", "lump", "table")
+        counted = times in names or times == "participants" or "count_of" in measures[times]
+        form = d.one("price", "lump", "table", "bands", "share")
         amount: dict[str, Any] = {}
-        if form == "price":
-            amount = {"price": d.one(*MONEY), "times": times}
+        if form in {"price", "share"}:
+            amount = {form: d.one(*MONEY) if form == "price" else d.one("0%", "40%", "a chance"), "times": times}
+        elif form == "bands":
+            table = _table(d, share=_is_share(times, measures))
+            rates = [(level, d.one(0, 7, 300, "95%", "uniform(10, 90)")) for level, _ in table["points"]]
+            amount = {"bands": [list(each) for each in rates], "times": times}
         elif form == "lump":
             amount["lump_sum"] = d.one(*MONEY)
         else:
             amount = {"by": d.one(*readable)}
             amount["table"] = _table(d, share=_is_share(amount["by"], measures))
-        if form != "price" and d.maybe(3):
+        if form in {"lump", "table"} and d.maybe(3):
             amount["times"] = times
         counted = counted and "times" in amount
+        if form != "lump" and "times" in amount and d.maybe(4):
+            amount["per"] = d.one("1%", 10, "uniform(0.5, 3)")
         clause["amount"] = amount
     if d.maybe(3):
         clause["at_most"] = _clause_cap(d, counted=counted)
+    if d.maybe(4):
+        clause["indexed"] = {
+            "a_year": d.one("2.5%", "-3%", "uniform(0%, 5%)"),
+            "from": _month(2018 * 12 + d.whole(0, 40)),
+        }
     return clause
 
 
@@ -357,7 +418,8 @@ def _structure(
     else:
         clauses: dict[str, Any] = {}
         for i in range(d.whole(1, 4)):
-            clauses[f"clause {i + 1}"] = _clause(d, outcomes, names, measures, list(clauses))
+            own = f"clause {i + 1}"
+            clauses[own] = _clause(d, outcomes, names, measures, list(clauses), own)
         structure["pays"] = clauses
     caps = {key: d.one(*CAPS) for key in d.some(("year", "contract"), 2)}
     if per_person:

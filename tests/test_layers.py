@@ -15,7 +15,7 @@ LAYERS = [
     {"checks"},
     {"dealfile", "ledger"},
     {"worth"},
-    {"plan", "observed", "draws"},
+    {"plan", "observed", "draws", "terms"},
     {"parameters", "variants"},
     {"run"},
     {"explain", "three_ms", "budget"},
@@ -30,7 +30,7 @@ LAYERS = [
     {"cli"},
 ]
 KERNELS = {"chance", "clauses", "waterfall", "metrics", "outcomes", "ledger", "worth", "draws"}
-DESCRIPTION = {"quantity", "deal", "checks", "dealfile", "yamlfile", "reference", "shocks"}
+DESCRIPTION = {"quantity", "deal", "checks", "dealfile", "yamlfile", "reference", "shocks", "terms"}
 
 
 def _imports(module):

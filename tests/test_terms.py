@@ -1,0 +1,155 @@
+"""Terms in plain English: sentences, what is paid at every result, cliffs and perverse points."""
+
+import pytest
+from click.testing import CliRunner
+from deals import deals
+from hypothesis import given, settings
+
+from simulator.cli import cli
+from simulator.dealfile import load, loads
+from simulator.terms import _Structure, terms, text
+
+PETERBOROUGH = "scenarios/peterborough.yaml"
+TWO_COHORTS = [
+    "outcomes.reconvictions.without_service=1.55",
+    "cohorts.cohort 3.people=0",
+    "quantities.men released=100%",
+]
+
+DEAL = """
+deal: A pay-off
+currency: USD
+time: {start: 2020-01, step: quarter, horizon: 5 years}
+cohorts:
+  first: {people: 100, referred: 2020-01 to 2020-12}
+  second: {people: 100, referred: 2021-01 to 2021-12}
+outcomes:
+  home: {without_service: 30%, effect: 20%, effect_as: units, promised_effect: 30%}
+  jail days: {counts: events, better: fewer, without_service: 20, effect: -30%, comparison_arm: {people: 1 per person}}
+measures:
+  fewer: {reduction_in: jail days, against: comparison_arm, as: share}
+  avoided: {reduction_in: jail days, against: comparison_arm, as: units}
+  at home: {share_of: home}
+  rate: {ratio_of: [home, participants], over: cohorts so far, rounded: down to 1%, no_more_than: 90%}
+payers: {city: 60%, state: 40%}
+structures:
+  as signed:
+    pays:
+"""
+
+
+def said(clause, deal=DEAL):
+    [each] = terms(loads(deal + f"      it: {clause}\n"), "as signed")
+    return each
+
+
+@pytest.mark.parametrize(
+    ("clause", "sentence"),
+    [
+        (
+            "{for: each cohort, when: {fewer: at least 10%}, amount: {price: 15.12, times: avoided}, at_most: 9000}",
+            "For each cohort if fewer is at least 10%, city and state pay USD 15.12 for each unit of avoided, "
+            "at most USD 9,000.",
+        ),
+        (
+            "{for: all cohorts that ran, any_of: {fewer: at least 10%, rate: more than 1%}, amount: {lump_sum: 1m}}",
+            "Once, for all cohorts that ran if fewer is at least 10% or rate is more than 1%, city and state pay "
+            "USD 1,000,000.",
+        ),
+        (
+            "{for: each participant, amount: {price: 50, times: home}, indexed: {a_year: 2%, from: 2021-04}}",
+            "For each participant, city and state pay USD 50 for each home, rising by 2% a year from 2021-04.",
+        ),
+        (
+            "{for: each cohort, amount: {bands: [[5%, 1000], [20%, 0]], per: 1%, times: fewer}, less: it,"
+            " at_least: 10}",
+            "For each cohort, city and state pay of fewer, 1,000 from 5% and 0 from 20% (for each 1% of it), at least "
+            "USD 10, less what was paid before under 'it'.",
+        ),
+        (
+            "{for: each cohort, amount: {by: rate, table: {below: 0, points: [[60%, 5], [70%, 9]],"
+            " between: straight line, above: 12}, times: participants}}",
+            "For each cohort, city and state pay by rate: USD 0 below 60%, USD 5 from 60%, USD 9 from 70% and USD 12 "
+            "above 70% (in a straight line between) for each unit of participants.",
+        ),
+        (
+            "{for: the contract, due: evenly, amount: {lump_sum: 900}}",
+            "For the contract, city and state pay USD 900, evenly.",
+        ),
+    ],
+)
+def test_a_clause_is_one_sentence(clause, sentence):
+    assert said(clause).sentence == sentence
+
+
+def test_measures_are_said_with_their_limits_and_rounding():
+    shown = text(loads(DEAL + "      it: {for: each cohort, amount: {price: 1, times: rate}}\n"))
+    assert "  rate: home divided by participants, over the cohorts so far, at most 90%, rounded down to 1%." in shown
+    assert "  fewer: in percent, how much less jail days than in the comparison arm." in shown
+
+
+def test_what_is_paid_from_failure_to_stretch():
+    each = said(
+        "{for: all cohorts that ran, when: {at home: at least 45%}, amount: {price: 10, times: home}, at_most: 1100}"
+    )
+    assert each.driver == "at home"
+    found = [(row.what, row.result, row.clause) for row in each.pay_offs]
+    assert found == [
+        ("nothing", 0, 0),
+        ("no effect", 0.3, 0),
+        ("a bound", 0.45, pytest.approx(900)),
+        ("expected", 0.5, pytest.approx(1000)),
+        ("promised", 0.6, pytest.approx(1100)),
+        ("stretch", pytest.approx(0.9), pytest.approx(1100)),
+    ]
+    assert each.cliffs == ("at at home 45% payments go from 0 to 902",)
+    assert each.perverse == ()
+
+
+def test_a_slope_is_no_cliff():
+    each = said("{for: each cohort, amount: {bands: [[5%, 1000], [20%, 0]], per: 1%, times: fewer}}")
+    assert each.cliffs == () and each.perverse == ()
+    by_result = {round(row.result, 9): row.clause for row in each.pay_offs}
+    assert by_result[0.05] == 0 and by_result[0.2] == pytest.approx(30_000) and by_result[0.3] == pytest.approx(30_000)
+
+
+def test_a_table_that_falls_is_perverse():
+    each = said("{for: each cohort, amount: {by: fewer, table: {below: 0, points: [[10%, 50], [20%, 40]]}}}")
+    assert each.perverse[0] == "at fewer 20% payments go from 100 to 80"
+
+
+def test_peterborough_pays_less_where_one_cohort_meets_its_bound():
+    # cohorts of 1,000 at 1.55 events in the comparison arm: 10.1% and 7% are 156.55 events paid, 9.9% and 7% 261.95
+    deal = load(PETERBOROUGH, TWO_COHORTS)
+    structure = _Structure(deal, "as signed")
+    single = structure.pays["a cohort succeeds"]
+    for first, events in ((0.101, 156.55), (0.099, 261.95)):
+        ledger = structure.at("fewer events", 0.07, single, {"cohort 1": first})
+        assert ledger.metrics["payments"] == pytest.approx(events * 16_000)
+    [pooled] = [each for each in terms(deal, "as signed") if each.clause == "all cohorts together"]
+    [point] = pooled.perverse
+    assert point.startswith("with cohort 2 at fewer events 9.9%, cohort 1 at 10.1% is paid 2,504,")
+
+
+def test_deals_without_otherwise_have_no_perverse_point():
+    for clause in terms(load(PETERBOROUGH), "event by event"):
+        assert clause.perverse == ()
+
+
+def test_the_command_prints_them():
+    done = CliRunner().invoke(cli, ["show", PETERBOROUGH, "--terms"])
+    assert done.exit_code == 0
+    assert done.stdout.rstrip("\n") == text(load(PETERBOROUGH))
+    assert CliRunner().invoke(cli, ["show", PETERBOROUGH, "--terms", "--paths"]).exit_code == 2
+
+
+@settings(max_examples=150)
+@given(deals())
+def test_any_deal_has_terms(deal):
+    for name, structure in deal.structures.items():
+        found = terms(deal, name)
+        assert [each.clause for each in found] == list(structure.pays)
+        for each in found:
+            assert each.sentence.endswith(".")
+            assert all(row.clause >= 0 and row.structure >= row.clause - 1e-9 * row.structure for row in each.pay_offs)
+    assert text(deal)

@@ -7,7 +7,6 @@ each other are added, and what can fall due in several years counts in full in e
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,27 +133,57 @@ class _Terms:
 
     def _clause(self, clause: Any, settled: list[int]) -> tuple[float, str]:
         """Bound what one clause can owe in some periods of settlement, before the caps of the structure."""
+        rise = max((self._rise(clause, t) for t in settled), default=1.0)
         if clause["scope"] == c.CONTRACT:
-            return self._fee(clause, settled), "the fee has no largest value"
+            return _times(self._fee(clause, settled), rise), "the fee has no largest value"
         if not any(t >= self._earliest(clause["outcome"]) for t in settled):
             return 0.0, ""
+        if clause["scope"] != c.EACH_PARTICIPANT:
+            amount, why = self._group_clause(clause)
+            return _times(amount, rise), why
+        number = self._outcomes(clause["outcome"], sum(self.people.values()))
+        rate = self._most(clause["rate_at"])
+        number = min(number, self._cap(clause["outcome_cap_at"]))
+        what = "its price has no largest value" if math.isinf(rate) else "the number that it pays for is not limited"
+        return _times(number, _times(rate, rise)), what
+
+    def _rise(self, clause: Any, t: int) -> float:
+        """Largest rise of indexed amounts in a period."""
+        if clause["index_at"] < 0:
+            return 1.0
+        years = max(math.floor((t * self.plan.calendar.step - 1.0 - clause["base"]) / 12.0), 0)
+        return (1.0 + max(self._most(clause["index_at"]), -1.0)) ** years
+
+    def _group_clause(self, clause: Any) -> tuple[float, str]:
+        """Bound what a clause for cohorts can owe in all."""
+        groups = list(self.people.values())
+        if clause["scope"] == c.POOLED:
+            groups = [sum(groups)]
+        least = self._most(clause["least_at"]) if clause["least_at"] >= 0 else 0.0
         if clause["by"] >= 0:
             rate = max(self._most(at) for at in self._table(clause))
         else:
             rate = self._most(clause["rate_at"])
-        if clause["scope"] == c.EACH_PARTICIPANT:
-            number = self._outcomes(clause["outcome"], sum(self.people.values()))
-        elif clause["times"] >= 0:
-            groups: Iterable[Any] = self.people.values()
-            if clause["scope"] == c.POOLED:
-                groups = [sum(self.people.values())]
-            number = sum(self._measure(self.plan.measures[clause["times"]], people) for people in groups)
-        else:
-            number = float(len(self.people)) if clause["scope"] == c.EACH_COHORT else 1.0
-            return _times(number, rate), "its amount has no largest value"
-        number = min(number, self._cap(clause["outcome_cap_at"]))
+        if clause["times"] < 0:
+            return _times(float(len(groups)), max(rate, least)), "its amount has no largest value"
+        numbers = [max(self._measure(clause["times"], people), 0.0) for people in groups]
+        unit = self._range(clause["per_at"])[0] if clause["per_at"] >= 0 else 1.0
+        if clause["is_bands"]:
+            amounts = [self._bands(clause, number) / unit for number in numbers]
+            return sum(max(amount, least) for amount in amounts), "what its bands pay for is not limited"
+        number = min(sum(numbers), self._cap(clause["outcome_cap_at"]))
         what = "its price has no largest value" if math.isinf(rate) else "the number that it pays for is not limited"
-        return _times(number, rate), what
+        return _times(number, rate) / unit + (_times(float(len(groups)), least)), what
+
+    def _bands(self, clause: Any, level: float) -> float:
+        """Most that bands can pay up to a level."""
+        points = self.terms.points[clause["first_point"] : clause["end_point"]]
+        ends = [self._range(point["level_at"])[1] for point in points[1:]]
+        total = 0.0
+        for point, end in zip(points, [*ends, math.inf], strict=True):
+            part = max(min(level, end) - self._range(point["level_at"])[0], 0.0)
+            total += _times(part, self._most(point["amount_at"]))
+        return total
 
     def _earliest(self, outcome: int) -> int:
         """First period in which anybody's outcome can be known, or is known to come too late to be claimed."""
@@ -195,8 +224,51 @@ class _Terms:
         counted = self.plan.outcomes[outcome]["kind"] in (o.YES_OR_NO, o.MILESTONE)
         return people if counted or people == 0 else math.inf
 
-    def _measure(self, measure: Any, people: float) -> float:
-        """Most that a measure can be for some people; a reduction is at most all of what it is compared with."""
+    def _measure(self, m: int, people: float) -> float:
+        """Most that a measure can be for some people, limited and rounded as it says."""
+        row = self.plan.measures.rows[m]
+        if row["so_far"]:
+            people = float(sum(self.people.values()))
+        most = self._composed(row, people) if row["kind"] >= c.COMPOSED else self._single(row, people)
+        if row["divisor_at"] >= 0:
+            most /= self._range(row["divisor_at"])[0]
+        if row["least_at"] >= 0:
+            most = max(most, self._most(row["least_at"]))
+        if row["most_at"] >= 0:
+            most = min(most, self._most(row["most_at"]))
+        return most if row["rounded"] == c.NOT_ROUNDED else most + self._most(row["step_at"])
+
+    def _composed(self, row: Any, people: float) -> float:
+        """Most that a ratio, a sum or a choice can be; what is taken off a sum is taken to be nothing."""
+        parts = self.plan.measures.parts[row["first_part"] : row["end_part"]]
+        if row["kind"] == c.P_VALUE:
+            return 1.0
+        if row["kind"] == c.CHOICE:
+            return max(self._measure(part["measure"], people) for part in parts[:2])
+        if row["kind"] == c.SUM:
+            total = 0.0
+            for part in parts:
+                low, high = self._range(part["weight_at"])
+                if low < 0.0 and not self._counts(part["measure"]):
+                    return math.inf
+                total += _times(max(self._measure(part["measure"], people), 0.0), max(high, 0.0))
+            return total
+        # over a number of people or of yes/no outcomes, which is at least one where it is not nothing
+        return self._measure(parts[0]["measure"], people) if self._counts(parts[1]["measure"]) else math.inf
+
+    def _counts(self, m: int) -> bool:
+        """Whether a measure is a plain number of people or of yes/no outcomes."""
+        row = self.plan.measures.rows[m]
+        plain = row["divisor_at"] < 0 and row["least_at"] < 0 and row["most_at"] < 0 and row["rounded"] == c.NOT_ROUNDED
+        if row["kind"] == c.PEOPLE:
+            return bool(plain)
+        once = row["kind"] == c.COUNT and self.plan.outcomes[row["outcome"]]["kind"] in (o.YES_OR_NO, o.MILESTONE)
+        return bool(plain and once)
+
+    def _single(self, measure: Any, people: float) -> float:
+        """Most that a measure of one outcome can be; a reduction is at most all of what it is compared with."""
+        if measure["kind"] == c.PEOPLE:
+            return people
         outcome = self.plan.outcomes[measure["outcome"]]
         ours = self._outcomes(measure["outcome"], people)
         if measure["kind"] == c.COUNT or people == 0:

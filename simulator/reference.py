@@ -705,7 +705,9 @@ class _Play:
             words += f", beyond the first {_plain(free)}"
         if people * price > 0:
             self.met[name, None] = True
-        self._pay(t, (name, None), _Owed(0.0, people * price, people * price, words))
+        rise, risen = self._index(t, name, clause)
+        amount = people * price * rise
+        self._pay(t, (name, None), _Owed(0.0, amount, amount, words + risen))
 
     def _settle_fee(self, t: int, name: str, clause: Clause) -> None:
         """Pay a fee: its share of this period of service."""

@@ -464,7 +464,7 @@ class _Structure:
         perverse: list[str] = []
         shown = {row.result: row for row in rows}
         for bound in sorted(set(self._bounds(driver, clause))):
-            step = _JUST if is_share(self.deal, driver) else _JUST * max(1.0, abs(bound))
+            step = self._beside(driver, bound)
             sides = [self.at(driver, bound + side * step, clause).metrics["payments"] for side in (-1, 0, 1)]
             before, after = (sides[0], sides[2]) if sign > 0 else (sides[2], sides[0])
             slope = abs(self.at(driver, bound + 2 * sign * step, clause).metrics["payments"] - after)
@@ -481,6 +481,12 @@ class _Structure:
                 )
         return cliffs, perverse
 
+    def _beside(self, driver: str, bound: float) -> float:
+        """How far beside a bound the other side is tried: a measure that is rounded has to leave its step."""
+        step = _JUST if is_share(self.deal, driver) else _JUST * max(1.0, abs(bound))
+        rounded = measure_of(self.deal, driver).rounded
+        return step if rounded is None else max(step, self._value("measures", driver, "rounded"))
+
     def _perverse_cohorts(self, name: str, clause: Clause) -> list[str]:
         """Find where one cohort that meets its own bound costs more than it brings, since another clause falls away."""
         found = []
@@ -496,7 +502,7 @@ class _Structure:
     def _worst_pair(self, driver: str, single: Clause) -> str | None:
         """Say the greatest fall in payments as one cohort crosses its bound beside others at a common result."""
         bound, sign = self._bounds(driver, single)[0], self._better(driver)
-        step = _JUST if is_share(self.deal, driver) else max(1.0, _JUST * abs(bound))
+        step = self._beside(driver, bound)
         cohort, others = self.ran[0], self.ran[1:]
         worst: tuple[float, float, float, float] | None = None
         for i in range(1, 41):
@@ -582,7 +588,8 @@ class _Structure:
                 f"{rate.text() if rate.unit == 'share' else _plain(self._mean(rate))} from {level.text()}"
                 for level, rate in amount.bands
             ]
-            return f"of {amount.times}, {_listed(rates)}" + (f" (for each{per} it)" if per else "")
+            unit = f"for each{per or ' unit of'}" if per or amount.bands[0][1].unit != "share" else "of"
+            return f"{unit} {amount.times} {_listed(rates)}"
         times = f" for each{per or ' unit of'} {amount.times}" if amount.times is not None else ""
         if amount.lump_sum is not None:
             return f"{self._sum(amount.lump_sum)}{times}"

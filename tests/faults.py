@@ -52,6 +52,7 @@ ARM = CLOSED + "the_comparison_arm_adds_the_variance_of_its_effective_size_and_i
 REPORTED = CLOSED + "what_is_reported_of_a_card_is_the_closed_form_and_its_standard_error"
 FRAILTY = ENGINES + "frailty_keeps_the_margins_and_gives_the_covariances_of_theory"
 KINDS = ENGINES + "every_kind_of_outcome_has_the_same_moments_in_both_engines"
+CLAUSES = "test_clauses.py::test_"
 PER_PERSON = ENGINES + "the_cap_per_person_is_by_date_then_by_the_card_in_every_case_of_two_people"
 
 FAULTS = [
@@ -400,8 +401,8 @@ FAULTS = [
     Fault(
         "unless ignored",
         "ledger.py",
-        "if (triggered & clause.unless) != 0:",
-        "if (triggered & clause.unless) < 0:",
+        "(triggered & clause.unless) != 0 or",
+        "(triggered & clause.unless) < 0 or",
         (CLOSED + "a_clause_falls_away_where_another_was_triggered_and_not_where_it_was_not",),
     ),
     Fault(
@@ -468,7 +469,7 @@ FAULTS = [
     Fault(
         "unless points at the wrong clause",
         "plan.py",
-        "sum(1 << order.index(other) for other in clause.unless)",
+        "sum(1 << order.index(other) for other in set(clause.unless))",
         "sum(2 << order.index(other) for other in clause.unless)",
         (CLOSED + "a_clause_falls_away_where_another_was_triggered_and_not_where_it_was_not",),
     ),
@@ -576,6 +577,91 @@ FAULTS = [
         "max(before + referred[t] - free, 0.0) - max(before - free, 0.0)",
         "max(referred[t] - free, 0.0)",
         (COMPARED + "a_fee_may_be_a_block_spot_or_cost_and_volume",),
+    ),
+    # composed measures and further clauses
+    Fault(
+        "a p-value of the wrong side",
+        "clauses.py",
+        "0.5 * math.erfc(of.sign * difference",
+        "0.5 * math.erfc(-of.sign * difference",
+        (CLAUSES + "significance_at_a_stated_level",),
+    ),
+    Fault(
+        "a p-value without the variance of the comparison arm",
+        "clauses.py",
+        "n * (1.0 + n / arms[o, c, 1])",
+        "n",
+        (CLAUSES + "the_p_value_of_shares_is_the_z_test_of_two_proportions",),
+    ),
+    Fault(
+        "a ratio to nothing is infinite",
+        "clauses.py",
+        "value / x if x > 0.0 else np.nan",
+        "value / x",
+        (CLAUSES + "a_ratio_to_nothing_is_not_known",),
+    ),
+    Fault(
+        "rounding down without slack",
+        "clauses.py",
+        "math.floor(steps + slack) if row.rounded == DOWN",
+        "math.floor(steps) if row.rounded == DOWN",
+        (CLAUSES + "a_result_on_a_step_but_for_rounding_stays_on_it",),
+    ),
+    Fault(
+        "bands that never end",
+        "clauses.py",
+        "end = level if i + 1 == clause.end_point else min(level, v[points[i + 1].level_at])",
+        "end = level",
+        (CLAUSES + "an_amount_of_each_kind",),
+    ),
+    Fault(
+        "an earlier trigger that was needed is not asked for",
+        "ledger.py",
+        "clause.only_if != 0 and (triggered & clause.only_if) == 0",
+        "False",
+        (CLAUSES + "only_if_an_earlier_trigger_was_met",),
+    ),
+    Fault(
+        "what was paid before is not taken off",
+        "ledger.py",
+        "raw -= totals[2 + j]",
+        "raw -= 0.0",
+        (CLAUSES + "less_what_was_paid_before_under_other_clauses_and_itself",),
+    ),
+    Fault(
+        "amounts are indexed from the end of the period",
+        "ledger.py",
+        "(t * step - 1.0 - base) / 12.0",
+        "(t * step - base) / 12.0",
+        (CLAUSES + "prices_for_participants_and_fees_are_indexed_too",),
+    ),
+    Fault(
+        "one of several conditions counts as all",
+        "ledger.py",
+        "one_holds = one_holds or holds",
+        "one_holds = holds",
+        (CLAUSES + "and_and_or", TWIN),
+    ),
+    Fault(
+        "no minimum payment",
+        "ledger.py",
+        "amount = max(amount, v[clause.least_at])",
+        "amount = max(amount, 0.0)",
+        (CLAUSES + "a_minimum_payment_where_the_trigger_is_met",),
+    ),
+    Fault(
+        "parts of a measure over the cohorts so far are of one cohort",
+        "plan.py",
+        "self.index(part, so_far=so_far) for part",
+        "self.index(part) for part",
+        (CLAUSES + "a_measure_of_each_cohort",),
+    ),
+    Fault(
+        "what is read of the cohorts so far does not wait for them",
+        "ledger.py",
+        "first = 0 if reads[i].so_far else c",
+        "first = c",
+        (TWIN,),
     ),
 ]
 

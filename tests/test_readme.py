@@ -53,14 +53,20 @@ def test_the_short_deal_of_the_readme_runs():
     assert 0 < result["at least 20"].triggers["group threshold"].probability < 1
 
 
-def test_the_clause_of_the_readme_is_accepted():
-    clause = re.findall(r"```yaml\n(pays:.*?)```", README, flags=re.DOTALL)[0]
+@pytest.mark.parametrize("clause", re.findall(r"```yaml\n(pays:.*?)```", README, flags=re.DOTALL))
+def test_the_clauses_of_the_readme_are_accepted(clause):
     deal = (TOP / "scenarios" / "peterborough.yaml").read_text(encoding="utf-8")
     inside = "\n".join("    " + line for line in clause.splitlines())
     text = re.sub(r"  as signed:\n.*?(?=  event by event:)", f"  as signed:\n{inside}\n\n", deal, flags=re.DOTALL)
     text = re.sub(r"^(facts|assumptions|sources):\n(?: .*\n|\n)*", "", text, flags=re.MULTILINE)
     assert "table" in text
     loads(text)
+
+
+def test_the_perverse_point_of_the_readme_is_printed(monkeypatch):
+    monkeypatch.chdir(TOP)
+    said = " ".join(re.search(r"it says:\s+\*(.*?)\*", README, flags=re.DOTALL)[1].split())
+    assert said in CliRunner().invoke(cli, ["show", "scenarios/peterborough.yaml", "--terms"]).stdout
 
 
 def test_every_file_that_the_readme_links_exists():

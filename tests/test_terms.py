@@ -63,8 +63,12 @@ def said(clause, deal=DEAL):
         (
             "{for: each cohort, amount: {bands: [[5%, 1000], [20%, 0]], per: 1%, times: fewer}, less: it,"
             " at_least: 10}",
-            "For each cohort, city and state pay of fewer, 1,000 from 5% and 0 from 20% (for each 1% of it), at least "
-            "USD 10, less what was paid before under 'it'.",
+            "For each cohort, city and state pay for each 1% of fewer 1,000 from 5% and 0 from 20%, at least USD 10, "
+            "less what was paid before under 'it'.",
+        ),
+        (
+            "{for: each cohort, amount: {bands: [[0, 95%], [100, 40%]], times: avoided}}",
+            "For each cohort, city and state pay of avoided 95% from 0 and 40% from 100.",
         ),
         (
             "{for: each cohort, amount: {by: rate, table: {below: 0, points: [[60%, 5], [70%, 9]],"
@@ -111,6 +115,14 @@ def test_a_slope_is_no_cliff():
     assert each.cliffs == () and each.perverse == ()
     by_result = {round(row.result, 9): row.clause for row in each.pay_offs}
     assert by_result[0.05] == 0 and by_result[0.2] == pytest.approx(30_000) and by_result[0.3] == pytest.approx(30_000)
+
+
+def test_the_cliff_of_a_rounded_measure_is_seen():
+    deal = DEAL.replace("  avoided:", "  whole: {sum_of: {fewer: 1}, rounded: to 1%}\n  avoided:")
+    each = said(
+        "{for: all cohorts that ran, when: {whole: at least 20%}, amount: {price: 9, times: whole, per: 1%}}", deal
+    )
+    assert each.cliffs == ("at whole 20% payments go from 0 to 189",)
 
 
 def test_a_table_that_falls_is_perverse():

@@ -971,7 +971,31 @@ ANY = loads(
           more jobs: {increase_in: job, against: comparison_arm, as: share}
           jobs more: {increase_in: job, against: comparison_arm, as: units}
           fewer days: {reduction_in: days, against: baseline, as: units}
+          jobs of engaged: {ratio_of: [job, engaged], over: cohorts so far, rounded: to 5%}
+          saving: {sum_of: {fewer days: 90, jobs more: 400}, no_less_than: 0, over: cohorts so far}
+          either: {choice_of: [more jobs, jobs of engaged]}
+          chosen: {choice_of: [more jobs, jobs of engaged], when: {fewer days: at least 4}, no_more_than: 90%}
+          luck: {p_value_of: jobs more}
         structures:
+          composed:
+            pays:
+              heads: {for: each cohort, amount: {price: 40, times: participants}, at_most: {outcomes: 15}}
+              share of it:
+                for: each cohort
+                only_if: heads
+                amount: {bands: [[0, 90%], [2000, 40%]], times: saving}
+                less: [heads, share of it]
+              either of two:
+                for: each cohort
+                any_of: {either: at least 30%, luck: at most 20%}
+                amount: {by: chosen, table: {below: 50, points: [[20%, 70], [60%, 90]]}, times: engaged, per: 2}
+                at_least: 100
+              pooled:
+                for: all cohorts that ran
+                when: {chosen: more than 10%}
+                amount: {price: 9, times: jobs of engaged, per: 1%}
+                indexed: {a_year: 3%, from: 2020-04}
+            at_most: {contract: 7000}
           card:
             rate_card: {engaged: 500, job: {price: 2000, at_most: {outcomes: 5}}, days: 10}
             at_most: {per_person: 2300, contract: 15000, year: 6000, over_the_year: carried forward}
@@ -1034,6 +1058,9 @@ def results(draw):
                     )
         if kind == "published":
             rows.append(Row(cohort=cohort, measure="more jobs", value=draw(st.floats(-0.5, 2)), period=draw(periods)))
+            for measure in ("jobs of engaged", "saving", "either", "chosen", "luck"):
+                if draw(st.booleans()):
+                    rows.append(Row(cohort=cohort, measure=measure, value=draw(st.floats(0, 1)), period=draw(periods)))
         if kind in {"totals", "people", "published"} and draw(st.booleans()):
             rows.append(
                 Row(
@@ -1054,7 +1081,7 @@ def results(draw):
 @given(results())
 def test_twin_and_kernels_agree_on_any_results(observed):
     data = settle(ANY, observed)
-    for name, cap in (("card", 15000), ("groups", 8000)):
+    for name, cap in (("card", 15000), ("groups", 8000), ("composed", 7000)):
         answer = data["structures"][name]
         assert total(answer) == pytest.approx(answer["payments"], rel=1e-9, abs=1e-9)
         assert math.fsum(c["payments"] for c in answer["clauses"].values()) == pytest.approx(answer["payments"])

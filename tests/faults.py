@@ -661,7 +661,7 @@ FAULTS = [
         "ledger.py",
         "first = 0 if reads[i].so_far else c",
         "first = c",
-        (TWIN,),
+        (CLAUSES + "a_cohort_waits_for_those_above_it_that_are_known_later",),
     ),
 ]
 

@@ -122,6 +122,19 @@ def test_what_is_read_of_the_cohorts_so_far_is_due_when_the_last_of_them_is_know
     assert [row["date"] for row in found["schedule"]] == ["2021-03-31", "2022-03-31"]
 
 
+def test_a_cohort_waits_for_those_above_it_that_are_known_later(tmp_path):
+    late = {"people": 100, "referred": "2022-01 to 2022-12"}
+    data = DEAL | {
+        "cohorts": DEAL["cohorts"] | {"first": late},
+        "measures": {"m": {"ratio_of": ["home", "exit"], "over": "cohorts so far"}},
+        "structures": {"as signed": {"pays": {"it": each(by_measure([[0, 5]]))}}},
+    }
+    path = tmp_path / "results.csv"
+    path.write_text("cohort,outcome,arm,value,size" + RESULTS, encoding="utf-8")
+    found = settle(loads(dump(data)), path)["structures"]["as signed"]
+    assert [row["date"] for row in found["schedule"]] == ["2023-03-31", "2023-03-31"]
+
+
 def test_a_ratio_to_nothing_is_not_known(tmp_path):
     results = RESULTS.replace("second,exit,intervention,40", "second,exit,intervention,0")
     found = settled(

@@ -145,11 +145,11 @@ def test_a_ratio_to_nothing_is_not_known(tmp_path):
 
 
 def test_a_result_on_a_step_but_for_rounding_stays_on_it(tmp_path):
-    # 1 - 1800/2000 falls short of 10% in floats; it is not rounded down to 9%
-    assert 1 - 1800 / 2000 < 0.1
-    results = RESULTS.replace("first,jail days,intervention,1500", "first,jail days,intervention,1800")
+    # 29% in steps of 1% falls short of 29 in floats; it is not rounded down to 28%
+    assert 580 / 2000 / 0.01 < 29
+    results = RESULTS.replace("first,jail days,intervention,1500", "first,jail days,intervention,1420")
     measures = {"m": {"sum_of": {"fewer": 1}, "rounded": "down to 1%"}, "fewer": FEWER}
-    assert paid(tmp_path, measures, each({"price": 100, "times": "m", "per": "1%"}), results) == pytest.approx(1500)
+    assert paid(tmp_path, measures, each({"price": 100, "times": "m", "per": "1%"}), results) == pytest.approx(3400)
 
 
 def p_of(n, x, m, y, dispersion):
@@ -190,13 +190,13 @@ def test_the_p_value_of_shares_is_the_z_test_of_two_proportions(tmp_path):
             "more": {"increase_in": "home", "against": "comparison_arm", "as": "units"},
             "p": {"p_value_of": "more"},
         },
-        "structures": {"as signed": {"pays": {"it": each({"lump_sum": 1}, when={"p": "at most 5%"})}}},
+        "structures": {"as signed": {"pays": {"it": each({"lump_sum": 1}, when={"p": "at most 3%"})}}},
     }
     path = tmp_path / "results.csv"
     path.write_text("cohort,outcome,arm,value,size\n" + results, encoding="utf-8")
     found = settle(loads(dump(data)), path)["structures"]["as signed"]
     assert found["clauses"]["it"]["tests"][0]["value"] == pytest.approx(norm.sf(z), rel=1e-12)
-    assert found["payments"] == 1
+    assert found["payments"] == 0  # it is 4.2%; without the spread of the other group it would be 1.7%
 
 
 # ---------------------------------------------------------------------------------------------------

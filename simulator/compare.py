@@ -45,7 +45,7 @@ from numpy.typing import NDArray
 from simulator import budget as budget_of
 from simulator import ledger as book_of
 from simulator import metrics, parameters, three_ms, worth
-from simulator.deal import Deal, Finance, measure_of
+from simulator.deal import Deal, Finance, singles
 from simulator.metrics import CoMoments, Moments
 from simulator.plan import Plan, compile_plan
 from simulator.run import (
@@ -456,13 +456,11 @@ def _without_investors(deal: Deal, names: list[str]) -> dict[str, str]:
     return twins
 
 
-def paid_outcomes(deal: Deal, name: str) -> list[str]:
+def paid_outcomes(deal: Deal, structure: str) -> list[str]:
     """Outcomes that the clauses of a structure read, in the file's order of clauses."""
-    read = []
-    for clause in deal.structures[name].pays.values():
-        for measure in (clause.amount.times, clause.amount.by, *clause.when):
-            if measure is not None:
-                read.append(measure_of(deal, measure).outcome)
+    read: list[str] = []
+    for clause in deal.structures[structure].pays.values():
+        read += [measure.outcome for name in clause.reads for measure in singles(deal, name)]
     return list(dict.fromkeys(read))
 
 

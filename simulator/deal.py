@@ -938,7 +938,7 @@ class Clause(Model):
     @property
     def reads(self) -> list[str]:
         """Outcomes and measures that it reads, each once."""
-        found = [*self.when, *self.any_of, self.amount.times, self.amount.by]
+        found = [self.amount.times, self.amount.by, *self.when, *self.any_of]
         return list(dict.fromkeys(name for name in found if name is not None))
 
 
@@ -1554,6 +1554,14 @@ def outcomes_read(deal: Deal, name: str, *, so_far: bool = False) -> dict[tuple[
     if not measure.parts:
         return {("" if measure.kind == PARTICIPANTS else measure.outcome, so_far): None}
     return {each: None for part in measure.parts for each in outcomes_read(deal, part, so_far=so_far)}
+
+
+def singles(deal: Deal, name: str) -> list[Measure]:
+    """Measures of one outcome from which a measure is made: itself, or those at the bottom of its parts."""
+    measure = measure_of(deal, name)
+    if not measure.parts:
+        return [] if measure.kind == PARTICIPANTS else [measure]
+    return [each for part in measure.parts for each in singles(deal, part)]
 
 
 def is_share(deal: Deal, name: str) -> bool:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from simulator.deal import Deal, Measure, Outcome, Worth, measure_of, outcome_of, quantity_of
+from simulator.deal import Deal, Measure, Outcome, Worth, outcome_of, quantity_of, singles
 from simulator.quantity import Quantity
 
 GOOD, FAIR, POOR = "good", "fair", "poor"
@@ -29,12 +29,10 @@ _ORDER = (POOR, FAIR, GOOD)
 def difference_paid(deal: Deal, structure: str, outcome: str) -> Measure | None:
     """Return the measure by which a structure pays for a difference in an outcome, None where it pays for a count."""
     for clause in deal.structures[structure].pays.values():
-        for name in (clause.amount.times, clause.amount.by, *clause.when):
-            if name is None:
-                continue
-            measure = measure_of(deal, name)
-            if measure.outcome == outcome and measure.against is not None:
-                return measure
+        for name in clause.reads:
+            for measure in singles(deal, name):
+                if measure.outcome == outcome and measure.against is not None:
+                    return measure
     return None
 
 

@@ -234,8 +234,8 @@ def limited(v: Floats, row: Any, value: float) -> float:
     steps = value / step
     slack = TOLERANCE * max(1.0, abs(steps))
     if row.rounded == NEAREST:
-        return math.floor(steps + 0.5 + slack) * step
-    return (math.floor(steps + slack) if row.rounded == DOWN else math.ceil(steps - slack)) * step
+        return float(np.floor(steps + 0.5 + slack)) * step
+    return float(np.floor(steps + slack) if row.rounded == DOWN else np.ceil(steps - slack)) * step  # NaN stays NaN
 
 
 @inner

@@ -603,8 +603,8 @@ FAULTS = [
     Fault(
         "rounding down without slack",
         "clauses.py",
-        "math.floor(steps + slack) if row.rounded == DOWN",
-        "math.floor(steps) if row.rounded == DOWN",
+        "np.floor(steps + slack) if row.rounded == DOWN",
+        "np.floor(steps) if row.rounded == DOWN",
         (CLAUSES + "a_result_on_a_step_but_for_rounding_stays_on_it",),
     ),
     Fault(

@@ -144,6 +144,14 @@ def test_a_ratio_to_nothing_is_not_known(tmp_path):
     assert found["clauses"]["it"]["tests"][1]["value"] is None
 
 
+@pytest.mark.parametrize("rounded", ["down to 1%", "up to 1%", "to 1%"])
+def test_a_ratio_to_nothing_is_not_known_however_it_is_rounded(tmp_path, rounded):
+    results = RESULTS.replace("second,exit,intervention,40", "second,exit,intervention,0")
+    measures = {"m": {"ratio_of": ["home", "exit"], "rounded": rounded}}
+    for bound in ("at most 0%", "at least 100%"):
+        assert paid(tmp_path, measures, each({"lump_sum": 5}, when={"m": bound}), results) == 0
+
+
 def test_a_result_on_a_step_but_for_rounding_stays_on_it(tmp_path):
     # 29% in steps of 1% falls short of 29 in floats; it is not rounded down to 28%
     assert 580 / 2000 / 0.01 < 29

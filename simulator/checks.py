@@ -14,7 +14,6 @@ from simulator.deal import (
     Amount,
     Clause,
     Deal,
-    Finance,
     Leaf,
     Measure,
     Outcome,
@@ -32,6 +31,7 @@ from simulator.deal import (
     uncertain_names,
     unknown_name,
 )
+from simulator.finance_checks import finance_problems
 from simulator.quantity import UNITS, Quantity, QuantityError, parse
 from simulator.yamlfile import nearest, split_path
 
@@ -614,8 +614,7 @@ def _structures(deal: Deal) -> Found:
             labels |= own
         if len(above) > 60:
             yield (*path, "pays"), f"{len(above)} clauses are too many; allowed: up to 60"
-        if isinstance(structure.finance, Finance) and not _expected(deal, structure.finance.commitment, 1.0) > 0:
-            yield (*path, "finance", "commitment"), "is nothing; allowed: more than 0, or finance: none"
+        yield from finance_problems(deal, structure, (*path, "finance"))
 
 
 def _expected(deal: Deal, quantity: Quantity, otherwise: float) -> float:

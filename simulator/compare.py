@@ -281,7 +281,7 @@ class _Question:
         plan, shared = self.plan, self.shared
         out, stops, _, capped = shared.outcomes_under(name, start, values, alike)
         met = np.zeros((len(plan.clause_names[name]), len(plan.cohort_names) + 2), np.int64)
-        part["found"][:], part["years"][:] = shared.settle(name, values, out, stops, capped, met)
+        part["found"][:], _, part["years"][:] = shared.settle(name, values, out, stops, capped, met)
         broken = part["found"][:, book_of.BROKEN]
         if broken.any():
             draw = start + int(np.argmax(broken != 0))
@@ -303,7 +303,7 @@ class _Question:
             part["cashable"][:, j] = part["worth"][:, j] * values[:, plan.worths[j]["cashable_at"]]
         if self.budget:
             for y, last in enumerate(self.last_of_year):
-                _, cash = shared.settle(name, values, out, np.minimum(stops, last), capped, met)
+                _, _, cash = shared.settle(name, values, out, np.minimum(stops, last), capped, met)
                 part["owed"][:, y] = cash[:, y + 1 :].sum(axis=1)
 
     # -- what is kept of a draw ---------------------------------------------------------------------------------

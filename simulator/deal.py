@@ -434,6 +434,17 @@ ArmSize = Annotated[
         what="number of people",
     ),
 ]
+Enough = Annotated[
+    Worded,
+    ReadsWorded(
+        unit="rate",
+        legal=Range(0, 1e6),
+        forms=(("a year", "a year"), ("times", "times"), ("x", "times")),
+        before=False,
+        default=None,
+        what="return",
+    ),
+]
 Called = Annotated[
     Worded,
     ReadsWorded(
@@ -446,6 +457,27 @@ Called = Annotated[
         words=("at the start",),
     ),
 ]
+
+
+@dataclass(frozen=True)
+class Years:
+    """Years of a deal from the first to the last, counted from 1 and both inclusive: `years 1 to 3`."""
+
+    first: int
+    last: int
+
+    def text(self) -> str:
+        """Return the text of the deal file."""
+        return f"year {self.first}" if self.first == self.last else f"years {self.first} to {self.last}"
+
+
+def _years(value: Any) -> Years:
+    if isinstance(value, Years):
+        return value
+    match = re.fullmatch(r"years?\s+(\d{1,4})(?:\s+to\s+(\d{1,4}))?", str(value).strip())
+    if not match or not 1 <= int(match[1]) <= int(match[2] or match[1]):
+        raise ValueError(f"{value!r} is no span of years; allowed: years 1 to 3, year 1")
+    return Years(int(match[1]), int(match[2] or match[1]))
 
 
 @dataclass(frozen=True, order=True)
@@ -517,6 +549,12 @@ def _duration(value: Any) -> int:
 _TEXT_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^\d{4}-\d{2}"})
 MonthField = Annotated[Month, PlainValidator(_month), PlainSerializer(lambda m: m.text()), _TEXT_SCHEMA]
 WindowField = Annotated[Window, PlainValidator(_window), PlainSerializer(lambda w: w.text()), _TEXT_SCHEMA]
+YearsField = Annotated[
+    Years,
+    PlainValidator(_years),
+    PlainSerializer(lambda years: years.text()),
+    WithJsonSchema({"type": "string", "pattern": r"^years? \d+( to \d+)?$", "examples": ["years 1 to 3"]}),
+]
 MonthsField = Annotated[
     int,
     PlainValidator(_duration),
@@ -1011,10 +1049,163 @@ class Costs(Model):
     evaluation: Cost | None = None
 
 
-class Finance(Model):
-    """One class of investors."""
+class RateTable(Model):
+    """A rate a year by measure."""
+
+    below: Rate
+    points: list[tuple[Effect, Rate]]
+    between: Literal["steps", "straight line"] = "steps"
+    above: Rate | None = None
+
+
+class ShareTable(Model):
+    """A share by measure, by year or by amount."""
+
+    below: Share
+    points: list[tuple[Effect, Share]]
+    between: Literal["steps", "straight line"] = "steps"
+    above: Share | None = None
+
+
+class MoneyTable(Model):
+    """An amount by an amount."""
+
+    below: Money
+    points: list[tuple[Money, Money]]
+    between: Literal["steps", "straight line"] = "steps"
+    above: Money | None = None
+
+
+class LeastRate(Model):
+    """A minimum coupon, always or in some years of the deal."""
+
+    rate: Rate
+    in_: YearsField | None = Field(default=None, alias="in")
+
+
+def _rate_alone(value: Any) -> Any:
+    return {"rate": value} if not isinstance(value, (Mapping, BaseModel)) else value
+
+
+class Coupon(Model):
+    """What capital earns: a rate a year on what is outstanding, fixed or by a measure as it stands on the day.
+
+    `in cash`: owed on each coupon date; `accrued`: added to what earns interest, and paid by the waterfall, so that the
+    paper yields its rate; `at maturity`: one rate, read at maturity, compounded yearly over the whole term.
+    """
+
+    rate: Rate | None = None
+    by: str | None = None
+    table: RateTable | None = None
+    paid: Literal["in cash", "accrued", "at maturity"] = "in cash"
+    every: Literal["month", "quarter", "half year", "year"] = "year"
+    at_least: Annotated[LeastRate, BeforeValidator(_rate_alone), _OrNumber()] | None = None
+    at_most: Rate | None = None
+
+
+class ShareByMeasure(Model):
+    """A share of capital read from a table by a measure as it stands on the day."""
+
+    by: str
+    table: ShareTable
+
+
+class Tranche(Model):
+    """One class of investors' paper.
+
+    Without `matures` its capital is repaid by the waterfall, as cash comes in; with it, on that day.
+    """
 
     commitment: Money
+    order: Annotated[int, Field(ge=1, le=60, strict=True)] | None = None
+    """Who is paid first: 1 before 2; by default the order of the file. Tranches of one order share."""
+    coupon: Annotated[Coupon, BeforeValidator(_rate_alone), _OrNumber()] | None = None
+    matures: MonthField | None = None
+    principal: ShareByMeasure | None = None
+    """Share of the capital outstanding that is due at maturity; the rest is lost. By default all of it."""
+    redeemed_early: ShareTable | None = None
+    """If service ends early the paper is due at once: share of the capital by years since the start."""
+    backed_by: Literal["vehicle", "provider"] = "vehicle"
+    """Who pays what is due and the vehicle lacks: nobody, so that it stays owed, or the provider."""
+
+
+class Stage(Model):
+    """How what is left is split until somebody has had enough; the last stage has no end."""
+
+    until: dict[str, Enough] | None = None
+    """A tranche, or `investors`: a return such as `5% a year`, or `1.5 times` the capital called."""
+    to: dict[str, Share]
+    """Tranches, `investors` (shared by capital called) and `provider`, 100% in all."""
+
+
+class Guarantee(Model):
+    """A promise to make part of the investors' loss good. Exactly one of the four amounts says how much.
+
+    The loss is the capital of the tranche (by default of all) that has not been repaid on the day.
+    """
+
+    guarantor: str
+    of: str | None = None
+    recovery: Share | None = None
+    """Floor: tops the capital that was repaid up to this share of the capital called."""
+    share_of_loss: Share | None = None
+    amount: Money | None = None
+    """A fixed sum, within the loss."""
+    by_capital_called: MoneyTable | None = None
+    """A sum by the capital that was called, within the loss."""
+    due: MonthField | None = None
+    """When the loss is read and paid for; by default at the end of the model."""
+    fee: Cost | None = None
+    repaid: Annotated[bool, Strict()] = False
+    """Whether the guarantor gets back what he paid, from what comes in later."""
+
+
+class Deferred(Model):
+    """Share of each cost that is paid by the waterfall only; the parties wait for it, and may lose it."""
+
+    delivery: Share | None = None
+    management: Share | None = None
+    evaluation: Share | None = None
+
+
+ACTIONS = ("advances", "planned costs", "deferred delivery", "deferred fees", "guarantor", "rest")
+ACTIONS_OF = ("coupon", "interest", "capital")
+"""Actions that name tranches."""
+
+
+def _action(value: Any) -> Any:
+    if isinstance(value, str) and value in ACTIONS:
+        return value
+    if isinstance(value, Mapping) and len(value) == 1:
+        (what, whose), *_ = value.items()
+        listed = [whose] if isinstance(whose, str) else whose
+        if what in ACTIONS_OF and isinstance(listed, list) and listed and all(isinstance(n, str) for n in listed):
+            return {what: listed[0] if len(listed) == 1 else listed}
+    named = ", ".join(f"{each}: TRANCHE" for each in ACTIONS_OF)
+    raise ValueError(f"{value!r} is no action of a waterfall; allowed: {', '.join(ACTIONS)}, {named}")
+
+
+Action = Annotated[
+    str | dict[str, str | list[str]],
+    PlainValidator(_action),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": list(ACTIONS)},
+                {"type": "object", "minProperties": 1, "maxProperties": 1},
+            ]
+        }
+    ),
+]
+
+
+class Finance(Model):
+    """The finance agreement: one class of investors (`commitment`), or several (`tranches`)."""
+
+    commitment: Money | None = None
+    tranches: dict[str, Tranche] | None = None
+    drawn: Literal["together", "in turn"] = "together"
+    """Whether tranches are called in proportion to their commitments, or the first of the file first."""
     called: Annotated[
         Annotated[Called, Tag("number")] | Annotated[Literal["at the start"], Tag("word")],
         _form_of("at the start"),
@@ -1023,8 +1214,57 @@ class Finance(Model):
     recycled: Annotated[bool, Strict()] = True
     """Whether receipts pay for remaining planned costs before investors are repaid."""
     when_money_runs_out: Literal["provider advance", "stop referrals"] = "provider advance"
-    surplus_to_investors: Share = parse(1.0, "share")
-    """Share of what is left after capital is repaid; the rest goes to the provider."""
+    surplus_to_investors: Share | None = None
+    """Share of what is left after capital is repaid; the rest goes to the provider. By default all of it to those who
+    are promised no return (neither a coupon nor a maturity), and to the provider if there is nobody of that kind."""
+    residual: list[Stage] | None = None
+    """What is left, in stages; in place of surplus_to_investors."""
+    reserve: Money | None = None
+    """Cash that is kept until service ends."""
+    grants: dict[str, Cost] | None = None
+    """Money that nobody has to pay back, by giver."""
+    deferred: Deferred | None = None
+    guarantee: Guarantee | None = None
+    waterfall: list[Action] | None = None
+    """The order in which cash is paid out in each period; see the resolved deal for the usual one."""
+
+    @property
+    def papers(self) -> dict[str, Tranche]:
+        """The tranches; the one class of the short form is called `investors`."""
+        if self.tranches is not None:
+            return self.tranches
+        return {INVESTORS: Tranche(commitment=self.commitment or parse(0, "money"))}
+
+    @property
+    def ranks(self) -> list[list[str]]:
+        """Names of the tranches by order of payment; those of one order share."""
+        order = {name: each.order or place for place, (name, each) in enumerate(self.papers.items(), 1)}
+        return [[name for name in order if order[name] == rank] for rank in sorted(set(order.values()))]
+
+    def usual_waterfall(self) -> list[Any]:
+        """The order of payments unless the file says otherwise: senior before junior, interest before capital."""
+        listed: list[Any] = ["advances"]
+        for rank in self.ranks:
+            if any(self._form(name) == "in cash" for name in rank):
+                listed.append(_action({"coupon": rank}))
+        listed.append("planned costs")
+        for rank in self.ranks:
+            if any(self._form(name) in {"accrued", "at maturity"} for name in rank):
+                listed.append(_action({"interest": rank}))
+            listed.append(_action({"capital": rank}))
+        if self.guarantee is not None and self.guarantee.repaid:
+            listed.append("guarantor")
+        if self.deferred is not None:
+            listed += ["deferred delivery", "deferred fees"]
+        return [*listed, "rest"]
+
+    def _form(self, name: str) -> str:
+        coupon = self.papers[name].coupon
+        return "none" if coupon is None else coupon.paid
+
+
+INVESTORS = "investors"
+"""Name of the one class of investors of the short form."""
 
 
 FinanceOrNone = Annotated[
@@ -1318,8 +1558,28 @@ def _resolved_structure(deal: Deal, structure: Structure, measures: dict[str, Me
         # the same payers buy every structure, unless the file says otherwise
         named = (each.payers for each in deal.structures.values() if each.payers)
         inherited["payers"] = next(named, {"outcome payer": parse(1, "share")})
+    inherited["finance"] = _resolved_finance(deal, inherited["finance"])
     cleared = dict.fromkeys(("rate_card", "group_threshold", "control_comparison", "fee", "paid", "each_person"))
     return structure.model_copy(update={"pays": pays, **cleared, **inherited})
+
+
+def _resolved_finance(deal: Deal, finance: Any) -> Any:
+    """Write the order of payments out, and who gets what is left."""
+    if not isinstance(finance, Finance):
+        return finance
+    written: dict[str, Any] = {"waterfall": finance.waterfall or finance.usual_waterfall()}
+    if finance.residual is None and finance.surplus_to_investors is None:
+        at_risk = {name: 0.0 for name, each in finance.papers.items() if each.coupon is None and each.matures is None}
+        for name in at_risk:
+            with contextlib.suppress(QuantityError):  # said by the checks
+                at_risk[name] = quantity_of(deal, finance.papers[name].commitment).mean()
+        if 0 < len(at_risk) < len(finance.papers):
+            total = sum(at_risk.values()) or 1.0
+            shares = {name: Quantity("fixed", (part / total,), "share") for name, part in at_risk.items()}
+            written["residual"] = [Stage(to=shares)]
+        else:
+            written["surplus_to_investors"] = parse(float(bool(at_risk)), "share")
+    return finance.model_copy(update=written)
 
 
 def _is_share(size: Worded) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from simulator import ledger as book_of
 from simulator.clauses import Tally, settle_person
 from simulator.compiled import kernel
-from simulator.ledger import Book, Calendar, Terms, play
+from simulator.ledger import Book, Calendar, Terms, measure_tranche, play
 from simulator.outcomes import (
     TRUE,
     VERIFIED,
@@ -175,6 +175,7 @@ def settle_draws(
     tally: Tally,
     book: Book,
     found: Floats,
+    by_tranche: Floats,
     by_year: Floats,
     met: Ints,
 ) -> None:
@@ -184,6 +185,8 @@ def settle_draws(
     ----------
     found
         [draws, METRICS], filled.
+    by_tranche
+        [draws, N, METRICS] the investors' metrics for each tranche, filled; N is 0 where they are those of all.
     by_year
         [draws, Y] the payer's cash, filled.
     met
@@ -208,6 +211,8 @@ def settle_draws(
             book,
             found[d],
         )
+        for n in range(by_tranche.shape[1]):
+            measure_tranche(values[d], calendar, terms, n, book, by_tranche[d, n])
         by_year[d] = book.by_year
         for k in range(met.shape[0]):
             any_met = 0

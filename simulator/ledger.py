@@ -5,8 +5,8 @@ The order within a period t, which stands for the half-open interval (t-1, t]:
 
 1. costs of the period fall; what the vehicle cannot pay, the provider advances (arrears);
 2. clauses that are due are settled in the file's order, within the caps, and become payable after `paid_after`;
-3. payments that have become payable come in, and arrears are paid first;
-4. cash not held for planned costs is distributed: capital, then the surplus;
+3. payments that have become payable come in;
+4. coupons and capital of dated paper fall due, and cash is paid out by the waterfall;
 5. capital is called for planned costs ahead (the first time at t = 0); if money will run out, referrals may stop.
 """
 
@@ -44,15 +44,37 @@ from simulator.clauses import (
 from simulator.compiled import inner, kernel
 from simulator.outcomes import ADDITIONAL, BEFORE, VERIFIED, Outcomes
 from simulator.waterfall import (
+    ARREARS,
+    AT_MATURITY,
+    BACKED,
+    BASE,
+    CALLED,
+    CAPITAL_COLUMNS,
+    CASH,
+    DELIVERY_OWED,
     END,
+    ENDED,
+    FALLS,
+    FEES_OWED,
+    GUARANTOR,
     OTHERS,
-    PAYER,
+    OUT,
+    OWED,
     PROVIDER,
+    RECEIVED,
+    REPAID,
+    TILL_COLUMNS,
     FinanceTerms,
-    capital_call,
-    distribution,
-    investors_part,
+    call_capital,
+    call_guarantee,
+    coupon_rate,
+    is_coupon_date,
+    is_early,
+    pay_out,
+    run_interest,
     spread_costs,
+    stand_behind,
+    whole_term_interest,
 )
 
 Floats = NDArray[np.float64]
@@ -91,10 +113,13 @@ class Terms(NamedTuple):
     per_head: int  # whether any cost or fee is per person
 
 
-OTHER_PARTIES, SERVICE, PAYER_COSTS, RECEIPTS, INVESTOR, PROVIDERS, VEHICLE, REFERRED = range(8)
-"""Rows of `Book.flows`: set-up, management and evaluation; what delivery costs the provider; the payers' own costs
-(these three by the parties of `waterfall`); payments of the outcome payers by date of payment; the investors'; the
-provider's; cash of the vehicle after the period; people referred."""
+OTHER_PARTIES, SERVICE, PAYER_COSTS, GUARANTOR_FEES, GRANTS, LATER_FEES, LATER_DELIVERY = range(FALLS)
+RECEIPTS, INVESTOR, PROVIDERS, GUARANTORS, VEHICLE, REFERRED = range(FALLS, FALLS + 6)
+FLOWS = FALLS + 6
+"""Rows of `Book.flows`: set-up, management and evaluation; what delivery costs the provider; the payers' own costs; the
+guarantor's fee; grants; deferred fees and delivery (these by the parties of `waterfall`, by the date on which they
+fall); payments of the outcome payers by date of payment; the investors'; the provider's; the guarantor's; cash of the
+vehicle after the period; people referred."""
 QUANTITY, MONEY, GROSS = range(3)
 PAID, UNCAPPED_MONEY = range(2)
 DUE_AT, MET, LIMITED_BY, SETTLED = range(4)
@@ -107,7 +132,7 @@ class Book(NamedTuple):
     The column C of an axis of cohorts is for what is pooled, for participants and for fees.
     """
 
-    flows: Floats  # [8, T + 2]
+    flows: Floats  # [FLOWS, T + 2]
     buckets: Floats  # [K, T + 1, 3] for each participant: outcomes by period, money after and before the cap per person
     settled: Floats  # [K, C + 1, 2] money after all caps, and before any
     state: Ints  # [K, C + 1, 4] period in which a clause is due (0 never), trigger met, last cap that bound, settled
@@ -116,6 +141,11 @@ class Book(NamedTuple):
     by_year: Floats  # [Y] the payers' cash by financial year
     totals: Floats  # [2 + K] paid so far: contract, this financial year, clause 0, clause 1, ...
     scratch: Floats  # [M] for measures that are composed of others
+    capital: Floats  # [N, CAPITAL_COLUMNS] the capital of each tranche
+    paper: Floats  # [N, T + 2] flows of each tranche
+    till: Floats  # [TILL_COLUMNS] what the vehicle has and owes
+    paid_to: Floats  # [4] scratch
+    known: Floats  # [C] scratch: people whose results are known
 
 
 PAYMENTS, PAYMENTS_PV, UNCAPPED, COST, COST_PV = 0, 1, 2, 3, 4
@@ -124,15 +154,19 @@ SURPLUS, LOWEST_CASH, REAL_PAYMENTS, COUNTED_PAYMENTS = 13, 14, 15, 16
 IRR_CODE, LATE, BROKEN, STOPPED = 17, 18, 19, 20
 STOP_AT, LOWEST_AT, OTHERS_PV, CAPITAL_PV, SERVICE_PV = 21, 22, 23, 24, 25
 """Last period of service that counts (T + 1 where nothing cut it short); years until the provider's lowest cash; and
-where payments go, at the payers' rate: set-up, management and evaluation; investors' flows and idle cash; and what the
-service costs and leaves the provider. The three add up to the present value of the payments."""
-METRICS = 26
+where payments go, at the payers' rate: set-up, management and evaluation; outside capital, that is what investors and a
+guarantor get, and idle cash, less grants; and what the service costs and leaves the provider. The three add up to the
+present value of the payments."""
+GUARANTOR_COST, PROVIDER_BACKS, UNPAID = 26, 27, 28
+METRICS = 29
+"""Columns of the metrics of a structure; those from IRR to HURDLE and IRR_CODE are kept by tranche, too."""
+OF_TRANCHE = (IRR, MULTIPLE, ON_COMMITTED, ON_PEAK, NPV, PAYBACK, PEAK, HURDLE, IRR_CODE)
 
 
-def new_book(clauses: int, cohorts: int, periods: int, years: int, measures: int) -> Book:
+def new_book(clauses: int, cohorts: int, periods: int, years: int, measures: int, tranches: int) -> Book:
     """Allocate a ledger."""
     return Book(
-        flows=np.zeros((8, periods + 2)),
+        flows=np.zeros((FLOWS, periods + 2)),
         buckets=np.zeros((clauses, periods + 1, 3)),
         settled=np.zeros((clauses, cohorts + 1, 2)),
         state=np.zeros((clauses, cohorts + 1, 4), np.int64),
@@ -141,6 +175,11 @@ def new_book(clauses: int, cohorts: int, periods: int, years: int, measures: int
         by_year=np.zeros(years),
         totals=np.zeros(2 + clauses),
         scratch=np.zeros(measures),
+        capital=np.zeros((tranches, CAPITAL_COLUMNS)),
+        paper=np.zeros((tranches, periods + 2)),
+        till=np.zeros(TILL_COLUMNS),
+        paid_to=np.zeros(4),
+        known=np.zeros(cohorts),
     )
 
 
@@ -153,15 +192,16 @@ def planned_costs(v: Floats, terms: Terms, calendar: Calendar, people: Ints, blo
     T = calendar.periods
     planned = np.zeros(T + 2)
     referred = np.zeros(T + 2)
-    falls = np.zeros((3, T + 2))
+    falls = np.zeros((FALLS, T + 2))
     spread_referrals(people, blocks, referred)
     spread_costs(v, terms.costs, calendar.first, calendar.last, T + 1, 0, calendar.a_year, referred, falls)
     for t in range(1, T + 1):
-        planned[t] = planned[t - 1] + falls[OTHERS, t] + falls[PROVIDER, t]
+        planned[t] = planned[t - 1] + falls[OTHERS, t] + falls[PROVIDER, t] + falls[GUARANTOR, t]
     for j in range(terms.costs.size):
         cost = terms.costs[j]
-        if cost.form == END and cost.party != PAYER:
-            planned[T + 1] += v[cost.amount_at]
+        if cost.form == END and cost.party in (OTHERS, PROVIDER, GUARANTOR):
+            later = v[cost.deferred_at] if cost.deferred_at >= 0 else 0.0
+            planned[T + 1] += v[cost.amount_at] * (1.0 - later)
     return planned
 
 
@@ -419,7 +459,7 @@ def play(
     beyond = _bucket(v, clauses, calendar, blocks, when, counts, capped, has_cap, stop, now, buckets, busy)
     if terms.per_head:
         spread_referrals(people, blocks, flows[REFERRED])
-    spread_costs(v, costs, first, last, stop, now, a_year, flows[REFERRED], flows[:3])
+    spread_costs(v, costs, first, last, stop, now, a_year, flows[REFERRED], flows[:FALLS])
     lag = math.ceil(v[terms.paid_after_at] / calendar.step - 1e-9)
     caps = (terms.contract_cap_at, terms.year_cap_at, terms.carried_forward)
     totals = book.totals
@@ -428,38 +468,49 @@ def play(
 
     finance = terms.finance
     has_finance = finance.has == 1
-    commitment = v[finance.commitment_at] if has_finance else 0.0
-    surplus_share = v[finance.surplus_at] if has_finance else 0.0
+    tranches = finance.tranches
+    promises = finance.promises == 1
+    capital, paper, till, paid_to = book.capital, book.paper, book.till, book.paid_to
+    capital[:] = 0.0
+    paper[:] = 0.0
+    till[:] = 0.0
+    commitment = 0.0
+    for n in range(tranches.size):
+        commitment += v[tranches[n].commitment_at]
+    reserve = v[finance.reserve_at] if finance.reserve_at >= 0 else 0.0
+    surplus_share = v[finance.surplus_at] if finance.surplus_at >= 0 else 0.0
     all_at_once = finance.ahead_at < 0
     ahead = 1
     if has_finance and not all_at_once:
         ahead = max(1, math.ceil(v[finance.ahead_at] / calendar.step - 1e-9))
     held_ahead = T if finance.recycled == 1 or all_at_once else ahead
-    cash = 0.0
-    arrears = 0.0
-    called = 0.0
-    distributed = 0.0
     broken = False
     if has_finance:
-        called = commitment
-        if not all_at_once:
-            called = capital_call(_needed(planned, 0, ahead, stop, T), 0.0, 0.0, commitment)
-        cash = called
-        flows[INVESTOR, 0] -= called
-    flows[VEHICLE, 0] = cash
+        need = commitment if all_at_once else _needed(planned, 0, ahead, stop, T)
+        flows[INVESTOR, 0] -= call_capital(v, tranches, finance.in_turn, need, 0, capital, paper, till)
+    flows[VEHICLE, 0] = till[CASH]
     year, points = calendar.year, terms.points
     for t in range(1, T + 1):
         new_year = year[t] != year[t - 1]
         if new_year:
             totals[1] = 0.0
         # 1 costs
-        due = flows[OTHER_PARTIES, t] + flows[SERVICE, t]
-        paid = due
+        due = flows[OTHER_PARTIES, t] + flows[SERVICE, t] + flows[GUARANTOR_FEES, t]
         if has_finance:
-            paid = min(cash, arrears + due)
-            cash -= paid
-            arrears += due - paid
+            if finance.usual == 0:
+                till[CASH] += flows[GRANTS, t]
+                flows[GUARANTORS, t] += flows[GUARANTOR_FEES, t]
+            paid = min(till[CASH], till[ARREARS] + due)
+            till[CASH] -= paid
+            till[ARREARS] += due - paid
             flows[PROVIDERS, t] += paid - due
+            if finance.defers == 1 and flows[LATER_FEES, t] + flows[LATER_DELIVERY, t] > 0.0:
+                till[FEES_OWED] += flows[LATER_FEES, t]
+                till[DELIVERY_OWED] += flows[LATER_DELIVERY, t]
+                flows[PROVIDERS, t] -= flows[LATER_DELIVERY, t]
+                flows[SERVICE, t] += flows[LATER_DELIVERY, t]
+            if promises:
+                run_interest(v, finance, t, a_year, capital)
         else:
             flows[PROVIDERS, t] -= due
         # 2 clauses
@@ -544,41 +595,102 @@ def play(
         if not has_finance:
             flows[PROVIDERS, t] += flows[RECEIPTS, t]
             continue
-        cash += flows[RECEIPTS, t]
-        paid = min(cash, arrears)
-        cash -= paid
-        arrears -= paid
-        flows[PROVIDERS, t] += paid
-        # 4 distributions
-        amount = distribution(cash, _needed(planned, t, held_ahead, stop, T))
-        if amount > 0.0:
-            part = investors_part(amount, called, distributed, surplus_share)
-            cash -= amount
-            distributed += part
+        till[CASH] += flows[RECEIPTS, t]
+        # 4 what the paper promises, and the waterfall
+        if promises:
+            _fall_due(
+                v,
+                finance,
+                rows,
+                parts,
+                when,
+                cohorts,
+                blocks,
+                stop,
+                last,
+                t,
+                T,
+                a_year,
+                people_in,
+                verified,
+                arms,
+                published,
+                capital,
+                paper,
+                book.known,
+                scratch,
+            )
+        serving = t < last and t <= stop
+        if finance.usual == 1:
+            held = _needed(planned, t, held_ahead, stop, T) + (reserve if serving else 0.0)
+            back = min(till[CASH], till[ARREARS])
+            till[CASH] -= back  # one after the other, so that no rounding leaves less than nothing
+            free = max(till[CASH] - held, 0.0)
+            repaid = min(free, capital[0, OUT])
+            part = repaid + surplus_share * (free - repaid)
+            till[ARREARS] -= back
+            till[CASH] -= free
+            capital[0, OUT] -= repaid
+            capital[0, REPAID] += repaid
+            capital[0, RECEIVED] += part
+            paper[0, t] += part
             flows[INVESTOR, t] += part
-            flows[PROVIDERS, t] += amount - part
+            flows[PROVIDERS, t] += back + (free - part)
+        elif till[CASH] > 0.0:
+            held = _needed(planned, t, held_ahead, stop, T) + (reserve if serving else 0.0)
+            pay_out(v, finance, t, T, a_year, held, serving, capital, paper, till, paid_to)
+            flows[INVESTOR, t] += paid_to[0]
+            flows[PROVIDERS, t] += paid_to[1]
+            flows[OTHER_PARTIES, t] += paid_to[2]
+            flows[GUARANTORS, t] += paid_to[3]
+        if promises:
+            paid = stand_behind(finance, t, capital, paper, till)
+            flows[INVESTOR, t] += paid
+            flows[PROVIDERS, t] -= paid
+            if finance.guarantee.size > 0:
+                paid = call_guarantee(v, finance, t, capital, paper, till)
+                flows[INVESTOR, t] += paid
+                flows[GUARANTORS, t] -= paid
         # 5 capital
         if t < T:
-            if not all_at_once:
-                need = _needed(planned, t, ahead, stop, T)
-                call = capital_call(need + arrears, cash, called, commitment)
-                called += call
-                cash += call
+            need = 0.0 if all_at_once else _needed(planned, t, ahead, stop, T) + till[ARREARS]
+            if need - till[CASH] <= 1e-9 * need:
+                pass
+            elif finance.usual == 1:
+                call = min(need - till[CASH], max(commitment - capital[0, CALLED], 0.0))
+                till[CASH] += call
+                capital[0, CALLED] += call
+                capital[0, OUT] += call
+                paper[0, t] -= call
                 flows[INVESTOR, t] -= call
-            short = cash < _needed(planned, t, 1, stop, T) * (1.0 - 1e-9)
+            else:
+                flows[INVESTOR, t] -= call_capital(v, tranches, finance.in_turn, need, t, capital, paper, till)
+            short = till[CASH] < _needed(planned, t, 1, stop, T) * (1.0 - 1e-9)
             if finance.stops_referrals == 1 and short and t < min(last, stop):
                 stop = t
                 buckets[:, t + 1 :] = 0.0
-                flows[:3, t + 1 :] = 0.0
+                flows[:FALLS, t + 1 :] = 0.0
                 beyond = _bucket(v, clauses, calendar, blocks, when, counts, capped, has_cap, stop, t, buckets, busy)
-                spread_costs(v, costs, first, last, stop, t, a_year, flows[REFERRED], flows[:3])
+                spread_costs(v, costs, first, last, stop, t, a_year, flows[REFERRED], flows[:FALLS])
                 _tally(people, counts, blocks, stop, people_in, verified, additional)
                 _due_dates(clauses, reads, when, cohorts, blocks, stop, t, people_in, state, busy)
-        flows[VEHICLE, t] = cash
-        broken = broken or cash < 0.0 or arrears < 0.0
+        flows[VEHICLE, t] = till[CASH]
+        broken = broken or till[CASH] < 0.0 or till[ARREARS] < 0.0
     real, counted = _really(v, clauses, rows, number, people_in, verified, additional, arms, settled)
-    profit = distributed - called
+    called = 0.0
+    profit = 0.0
+    for n in range(tranches.size):
+        called += capital[n, CALLED]
+        profit += capital[n, RECEIVED] - capital[n, CALLED]
     _measure(v, calendar, has_finance, called, profit, commitment, book, out)
+    if has_finance:
+        out[GUARANTOR_COST] = 0.0
+        for t in range(T + 1 if finance.guarantee.size > 0 else 0):
+            out[GUARANTOR_COST] -= flows[GUARANTORS, t]
+        out[PROVIDER_BACKS] = till[BACKED]
+        out[UNPAID] = till[FEES_OWED] + till[DELIVERY_OWED]
+        for n in range(tranches.size):
+            out[UNPAID] += capital[n, OUT] + capital[n, OWED]
     out[REAL_PAYMENTS] = real
     out[COUNTED_PAYMENTS] = counted
     out[LATE] = late + beyond
@@ -587,6 +699,125 @@ def play(
     contract_cap = v[terms.contract_cap_at] if terms.contract_cap_at >= 0 else np.inf
     rule = _check(contract_cap, called, profit, commitment, totals[0], T, has_finance, flows)
     out[BROKEN] = 1.0 if broken else rule
+
+
+@inner
+def _fall_due(
+    v: Floats,
+    finance: FinanceTerms,
+    rows: Any,
+    parts: Any,
+    when: Ints,
+    cohorts: Any,
+    blocks: Any,
+    stop: int,
+    last: int,
+    t: int,
+    periods: int,
+    a_year: float,
+    people_in: Floats,
+    verified: Floats,
+    arms: Floats,
+    published: Floats,
+    capital: Floats,
+    paper: Floats,
+    known: Floats,
+    scratch: Floats,
+) -> None:
+    """Make owed what the paper promises for this period: interest on its dates, capital at maturity."""
+    tranches, tables = finance.tranches, finance.tables
+    for n in range(tranches.size):
+        row = tranches[n]
+        own = capital[n]
+        early = is_early(row, t, stop, last) and own[ENDED] <= 0.0
+        matures = early or (t == row.matures and own[ENDED] <= 0.0)
+        if not (matures or is_coupon_date(row, own, t, periods, matures)):
+            continue
+        level = np.nan
+        if row.rate_table >= 0:
+            table = tables[row.rate_table]
+            _know(table, finance.reads, when, cohorts, blocks, stop, t, people_in, published, known)
+            level = _to_date(v, rows, parts, table.by, people_in, verified, arms, published, known, scratch)
+        if is_coupon_date(row, own, t, periods, matures):
+            own[OWED] += own[BASE] * coupon_rate(v, finance, row, level, t, a_year)
+            own[BASE] = 0.0
+        if not matures:
+            continue
+        own[ENDED] = 1.0
+        if row.coupon == AT_MATURITY:
+            rate = coupon_rate(v, finance, row, level, t, a_year)
+            own[OWED] += whole_term_interest(rate, t, a_year, own, paper[n])
+        if early:
+            own[OUT] *= table_amount(v, tables[row.early_table], finance.points, t / a_year)
+        elif row.principal_table >= 0:
+            table = tables[row.principal_table]
+            _know(table, finance.reads, when, cohorts, blocks, stop, t, people_in, published, known)
+            level = _to_date(v, rows, parts, table.by, people_in, verified, arms, published, known, scratch)
+            own[OUT] *= table_amount(v, tables[row.principal_table], finance.points, level)
+
+
+@inner
+def _know(
+    table: Any,
+    reads: Any,
+    when: Ints,
+    cohorts: Any,
+    blocks: Any,
+    stop: int,
+    t: int,
+    people_in: Floats,
+    published: Floats,
+    known: Floats,
+) -> None:
+    """Fill the people [C] of whom a table's measure is known by period t: 0 of other cohorts.
+
+    A cohort of which observed results hold nothing (minus infinity) has NaN.
+    """
+    for c in range(cohorts.size):
+        known[c] = 0.0
+        if people_in[c] <= 0.0:
+            continue
+        due = _referred_by(cohorts[c], blocks, stop)
+        for i in range(table.first_read, table.end_read):
+            due = max(due, _read_at(reads[i].outcome, when, cohorts[c], blocks, stop, people_in[c]))
+        if due <= t:
+            silent = published.size > 0 and published[table.by, c] == -np.inf
+            known[c] = np.nan if silent else people_in[c]
+
+
+@inner
+def _to_date(
+    v: Floats,
+    rows: Any,
+    parts: Any,
+    m: int,
+    people_in: Floats,
+    verified: Floats,
+    arms: Floats,
+    published: Floats,
+    known: Floats,
+    scratch: Floats,
+) -> float:
+    """Value of a measure over the cohorts that are known; NaN if there is none.
+
+    Of observed results, a published value of the latest cohort speaks for all up to it.
+    """
+    number = people_in.size
+    latest = -1
+    everything = True
+    for c in range(number):
+        everything = everything and (known[c] != 0.0 or people_in[c] <= 0.0)
+        if np.isnan(known[c]):
+            known[c] = 0.0
+        elif known[c] > 0.0:
+            latest = c
+    if published.size > 0 and everything and not np.isnan(published[m, number]):
+        return published[m, number]
+    if latest < 0:
+        return np.nan
+    if published.size > 0 and not np.isnan(published[m, latest]):
+        return published[m, latest]
+    return measured(v, rows, parts, m, number, known, verified, arms, published[:0], scratch)
 
 
 @inner
@@ -785,6 +1016,7 @@ def _measure(
     for t in range(T + 1):
         others_pv += factor * flows[OTHER_PARTIES, t]
         capital_pv += factor * (flows[INVESTOR, t] + flows[VEHICLE, t] - in_hand)
+        capital_pv += factor * (flows[GUARANTORS, t] - flows[GRANTS, t])
         service_pv += factor * (flows[SERVICE, t] + flows[PROVIDERS, t])
         in_hand = flows[VEHICLE, t]
         payments += flows[RECEIPTS, t]
@@ -813,17 +1045,22 @@ def _measure(
     out[OTHERS_PV] = others_pv
     out[CAPITAL_PV] = capital_pv
     out[SERVICE_PV] = service_pv
-    if not has_finance:
-        return
-    investor = flows[INVESTOR, : T + 1]
-    _drop_rounding(investor)
-    rate, code = metrics.irr(investor, calendar.a_year)
+    if has_finance:
+        _measure_investor(v, calendar, flows[INVESTOR, : T + 1], called, profit, commitment, out)
+
+
+@inner
+def _measure_investor(
+    v: Floats, calendar: Calendar, flows: Floats, called: float, profit: float, commitment: float, out: Floats
+) -> None:
+    _drop_rounding(flows)
+    rate, code = metrics.irr(flows, calendar.a_year)
     hurdle = nominal_rate(v, calendar.investor_rate_at, calendar.investor_real, calendar.inflation_at)
-    peak = metrics.peak_funding_need(investor)
+    peak = metrics.peak_funding_need(flows)
     out[IRR] = rate
     out[IRR_CODE] = code
-    out[NPV] = metrics.npv(investor, hurdle, calendar.a_year)
-    out[PAYBACK] = metrics.payback(investor, calendar.a_year)
+    out[NPV] = metrics.npv(flows, hurdle, calendar.a_year)
+    out[PAYBACK] = metrics.payback(flows, calendar.a_year)
     out[PEAK] = peak
     if called > 0.0:
         out[MULTIPLE] = 1.0 + profit / called
@@ -832,6 +1069,16 @@ def _measure(
         out[ON_COMMITTED] = 1.0 + profit / commitment
     if peak > 0.0:
         out[ON_PEAK] = 1.0 + profit / peak
+
+
+@inner
+def measure_tranche(v: Floats, calendar: Calendar, terms: Terms, n: int, book: Book, out: Floats) -> None:
+    """Fill the investor's columns of [METRICS] for one tranche of a finished ledger; the others are NaN."""
+    own = book.capital[n]
+    out[:] = np.nan
+    commitment = v[terms.finance.tranches[n].commitment_at]
+    flows = book.paper[n, : calendar.periods + 1]
+    _measure_investor(v, calendar, flows, own[CALLED], own[RECEIVED] - own[CALLED], commitment, out)
 
 
 @inner
@@ -858,8 +1105,9 @@ def _check(
         investors += flows[INVESTOR, t]
         receipts += flows[RECEIPTS, t]
         balance += flows[INVESTOR, t] + flows[PROVIDERS, t] + flows[OTHER_PARTIES, t] + flows[SERVICE, t]
-        balance -= flows[RECEIPTS, t]
+        balance += flows[GUARANTORS, t] - flows[RECEIPTS, t] - flows[GRANTS, t]
         gross += abs(flows[INVESTOR, t]) + flows[RECEIPTS, t] + flows[OTHER_PARTIES, t] + flows[SERVICE, t]
+        gross += abs(flows[GUARANTORS, t]) + flows[GRANTS, t]
     if owed > contract_cap * (1.0 + 1e-9) + 1e-9:
         return 2.0
     if abs(balance) > 1e-9 * gross or abs(owed - receipts) > 1e-9 * gross:

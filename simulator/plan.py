@@ -16,15 +16,20 @@ from simulator import copula, worth
 from simulator import outcomes as o
 from simulator import waterfall as w
 from simulator.deal import (
+    MONTHS_A_STEP,
     PARTICIPANTS,
     Clause,
     Deal,
     Finance,
     Leaf,
     Measure,
+    MoneyTable,
     Outcome,
+    RateTable,
+    ShareTable,
     Structure,
     Time,
+    Tranche,
     WithoutService,
     Worded,
     by_referral_period,
@@ -498,7 +503,7 @@ def _terms(deal: Deal, at: _Columns, measures: _Measures, name: str) -> Terms:
         points=points,
         reads=reads,
         costs=_rows(w.COST, costs),
-        finance=_finance(at, structure, (*path, "finance")),
+        finance=_finance(deal, at, measures, structure, (*path, "finance")),
         year_cap_at=at(*path, "at_most", "year"),
         carried_forward=int(structure.at_most.over_the_year == "carried forward"),
         contract_cap_at=at(*path, "at_most", "contract"),
@@ -519,21 +524,191 @@ def _cost_rows(at: _Columns, structure: Structure, path: Path) -> list[dict[str,
             if cost is None:
                 continue
             party = w.PAYER if key == "payer_costs" else w.PROVIDER if kind == "delivery" else w.OTHERS
-            rows.append({"amount_at": at(*path, key, kind), "form": _COST_FORMS[cost.form], "party": party})
+            deferred_at = at(*path, "finance", "deferred", kind) if key == "costs" else -1
+            rows.append(_cost_row(at, (*path, key, kind), cost, party) | {"deferred_at": deferred_at})
+    finance = structure.finance
+    if isinstance(finance, Finance):
+        for name, grant in (finance.grants or {}).items():
+            rows.append(_cost_row(at, (*path, "finance", "grants", name), grant, w.GRANT))
+        if finance.guarantee is not None and finance.guarantee.fee is not None:
+            here = (*path, "finance", "guarantee", "fee")
+            rows.append(_cost_row(at, here, finance.guarantee.fee, w.GUARANTOR))
     return rows
 
 
-def _finance(at: _Columns, structure: Structure, path: Path) -> FinanceTerms:
+def _cost_row(at: _Columns, path: Path, cost: Worded, party: int) -> dict[str, Any]:
+    return {"amount_at": at(*path), "form": _COST_FORMS[cost.form], "party": party}
+
+
+_COUPONS = {"in cash": w.IN_CASH, "accrued": w.ACCRUED, "at maturity": w.AT_MATURITY}
+_PLAIN_ACTIONS = {
+    "advances": w.ADVANCES,
+    "planned costs": w.PLANNED_COSTS,
+    "deferred delivery": w.PAY_DELIVERY,
+    "deferred fees": w.PAY_FEES,
+    "guarantor": w.REPAY_GUARANTOR,
+    "rest": w.REST,
+}
+_ACTIONS_OF = {"coupon": w.COUPON, "interest": w.INTEREST, "capital": w.CAPITAL}
+
+
+class _FinanceTables:
+    """Tables of one finance agreement: their rows, and the points of all of them."""
+
+    def __init__(self, deal: Deal, at: _Columns, measures: _Measures, finance: Finance, path: Path) -> None:
+        self.deal, self.at, self.measures, self.finance, self.path = deal, at, measures, finance, path
+        self.names = list(finance.papers)
+        self.tables: list[dict[str, Any]] = []
+        self.points: list[dict[str, Any]] = []
+        self.reads: list[dict[str, int]] = []
+
+    def table(self, table: RateTable | ShareTable | MoneyTable | None, path: Path, by: str | None) -> int:
+        """Add a table; return its row, -1 if there is none."""
+        if table is None:
+            return -1
+        first, first_read = len(self.points), len(self.reads)
+        if by is not None:
+            for outcome in dict.fromkeys(outcome for outcome, _ in outcomes_read(self.deal, by)):
+                self.reads.append({"outcome": self.measures.outcomes.index(outcome) if outcome else -1, "so_far": 0})
+        for i in range(len(table.points)):
+            self.points.append(
+                {"level_at": self.at(*path, "points", i, 0), "amount_at": self.at(*path, "points", i, 1)}
+            )
+        self.tables.append(
+            {
+                "by": -1 if by is None else self.measures.index(by),
+                "first_point": first,
+                "end_point": len(self.points),
+                "below_at": self.at(*path, "below"),
+                "above_at": self.at(*path, "above"),
+                "straight": int(table.between == "straight line"),
+                "first_read": first_read,
+                "end_read": len(self.reads),
+            }
+        )
+        return len(self.tables) - 1
+
+    def who(self, name: str) -> int:
+        """Tranche of a name, or one of the other parties that get something."""
+        if name in self.names:
+            return self.names.index(name)
+        return w.TO_PROVIDER if name == "provider" else w.ALL_TRANCHES
+
+    def tranche(self, name: str, tranche: Tranche) -> dict[str, Any]:
+        """Row of a tranche."""
+        here: Path = (*self.path, "tranches", name) if self.finance.tranches is not None else self.path
+        time, coupon = self.deal.time, tranche.coupon
+        row: dict[str, Any] = {
+            "commitment_at": self.at(*here, "commitment"),
+            "matures": 0 if tranche.matures is None else time.period(tranche.matures),
+            "coupon": w.NO_COUPON,
+            "every": 1,
+            "early_table": self.table(tranche.redeemed_early, (*here, "redeemed_early"), None),
+            "backed": int(tranche.backed_by == "provider"),
+        }
+        if tranche.principal is not None:
+            by = tranche.principal.by
+            row["principal_table"] = self.table(tranche.principal.table, (*here, "principal", "table"), by)
+        if coupon is None:
+            return row
+        there = (*here, "coupon")
+        row |= {
+            "coupon": _COUPONS[coupon.paid],
+            "every": MONTHS_A_STEP[coupon.every] // time.months,
+            "rate_at": self.at(*there, "rate"),
+            "rate_table": self.table(coupon.table, (*there, "table"), coupon.by),
+            "most_at": self.at(*there, "at_most"),
+        }
+        if coupon.at_least is not None:
+            years = coupon.at_least.in_
+            row |= {
+                "least_at": self.at(*there, "at_least", "rate"),
+                "least_first": 0 if years is None else years.first,
+                "least_last": _NEVER if years is None else years.last,
+            }
+        return row
+
+    def actions(self) -> list[dict[str, int]]:
+        """Rows of the waterfall."""
+        rows = []
+        for action in self.finance.waterfall or self.finance.usual_waterfall():
+            if isinstance(action, str):
+                rows.append({"kind": _PLAIN_ACTIONS[action], "whose": 0})
+                continue
+            ((what, whose),) = action.items()
+            listed = [whose] if isinstance(whose, str) else whose
+            rows.append({"kind": _ACTIONS_OF[what], "whose": sum(1 << self.names.index(name) for name in listed)})
+        return rows
+
+    def stages(self) -> tuple[list[dict[str, int]], list[dict[str, int]]]:
+        """Rows of the split of what is left, and of its shares."""
+        rows: list[dict[str, int]] = []
+        shares: list[dict[str, int]] = []
+        for i, stage in enumerate(self.finance.residual or []):
+            here = (*self.path, "residual", i)
+            row = {"until": w.NO_END, "first_share": len(shares)}
+            for name, enough in (stage.until or {}).items():
+                row |= {
+                    "until": w.A_RETURN if enough.form == "a year" else w.TIMES,
+                    "who": self.who(name),
+                    "level_at": self.at(*here, "until", name),
+                }
+            shares += [{"to": self.who(name), "share_at": self.at(*here, "to", name)} for name in stage.to]
+            rows.append(row | {"end_share": len(shares)})
+        return rows, shares
+
+    def guarantee(self) -> list[dict[str, Any]]:
+        """Row of the guarantee, if there is one."""
+        guarantee = self.finance.guarantee
+        if guarantee is None:
+            return []
+        here = (*self.path, "guarantee")
+        time = self.deal.time
+        row: dict[str, Any] = {
+            "of": w.ALL_TRANCHES if guarantee.of is None else self.who(guarantee.of),
+            "due": time.periods if guarantee.due is None else time.period(guarantee.due),
+            "repaid": int(guarantee.repaid),
+        }
+        forms = {"recovery": w.RECOVERY, "share_of_loss": w.SHARE_OF_LOSS, "amount": w.FIXED_SUM}
+        for key, form in forms.items():
+            if getattr(guarantee, key) is not None:
+                row |= {"form": form, "amount_at": self.at(*here, key)}
+        if guarantee.by_capital_called is not None:
+            table = self.table(guarantee.by_capital_called, (*here, "by_capital_called"), None)
+            row |= {"form": w.BY_CAPITAL_CALLED, "table": table}
+        return [row]
+
+
+def _finance(deal: Deal, at: _Columns, measures: _Measures, structure: Structure, path: Path) -> FinanceTerms:
     finance = structure.finance
     if not isinstance(finance, Finance):
-        return FinanceTerms(0, -1, -1, 0, 0, -1)
+        nothing = (w.TRANCHE, w.TABLE, c.POINT, c.READ, w.ACTION, w.STAGE, w.SHARE_OF_REST, w.GUARANTEE)
+        return FinanceTerms(0, -1, 0, 0, -1, -1, 0, 0, 0, 0, *(_rows(kind, []) for kind in nothing))
+    tables = _FinanceTables(deal, at, measures, finance, path)
+    tranches = [tables.tranche(name, tranche) for name, tranche in finance.papers.items()]
+    stages, shares = tables.stages()
+    guarantee = tables.guarantee()
+    promises = bool(guarantee) or any(row["coupon"] or row["matures"] for row in tranches)
+    plain = not (promises or stages or finance.deferred or finance.grants) and len(tranches) == 1
     return FinanceTerms(
         has=1,
-        commitment_at=at(*path, "commitment"),
         ahead_at=at(*path, "called"),
         recycled=int(finance.recycled),
         stops_referrals=int(finance.when_money_runs_out == "stop referrals"),
         surplus_at=at(*path, "surplus_to_investors"),
+        reserve_at=at(*path, "reserve"),
+        in_turn=int(finance.drawn == "in turn"),
+        promises=int(promises),
+        defers=int(finance.deferred is not None),
+        usual=int(plain and finance.waterfall == finance.usual_waterfall()),
+        tranches=_rows(w.TRANCHE, tranches),
+        tables=_rows(w.TABLE, tables.tables),
+        points=_rows(c.POINT, tables.points),
+        reads=_rows(c.READ, tables.reads),
+        actions=_rows(w.ACTION, tables.actions()),
+        stages=_rows(w.STAGE, stages),
+        shares=_rows(w.SHARE_OF_REST, shares),
+        guarantee=_rows(w.GUARANTEE, guarantee),
     )
 
 

@@ -22,7 +22,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from simulator.agreement import Agreement
 from simulator.deal import (
+    INVESTORS,
     PARTICIPANTS,
     Clause,
     Costs,
@@ -45,7 +47,6 @@ Key = tuple[str, str | None]
 """A clause, and the cohort that it is settled for (None: all of them together)."""
 
 VEHICLE = "vehicle"
-INVESTORS = "investors"
 PROVIDER = "service provider"
 OTHERS = "others"
 SERVICE = "service"
@@ -115,6 +116,8 @@ class Happened:
     published
         Values of measures that are taken as they are, by (measure, cohort); cohort None is all that ran. A part of
         a measure over the cohorts so far stands under its name followed by " (so far)".
+    drawdowns, costs
+        Capital that was really called and what the vehicle really spent, by period, where that is known.
     """
 
     blocks: Sequence[Block]
@@ -122,6 +125,8 @@ class Happened:
     stop: int | None = None
     published: Mapping[tuple[str, str | None], float] = field(default_factory=dict)
     baselines: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    drawdowns: Mapping[int, float] | None = None
+    costs: Mapping[int, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -191,6 +196,11 @@ class Ledger:
     drawn: float = 0.0
     repaid: float = 0.0
     lost: float = 0.0
+    guarantor: list[float] = field(default_factory=list)
+    grants: list[float] = field(default_factory=list)
+    """What givers of grants pay, positive."""
+    tranches: dict[str, list[float]] = field(default_factory=dict)
+    """Flows of each tranche; `investor` is their sum."""
 
     def check(self) -> None:
         """Check the books.
@@ -207,7 +217,8 @@ class Ledger:
         for period, cash in enumerate(self.vehicle):
             _insist(cash >= -slack, f"period {period}: the vehicle's cash is {cash:,.2f}, below zero")
             received = self.investor[period] + self.provider[period] + self.others[period] + self.service[period]
-            rest = received + (cash - before) - self.payments[period]
+            received += self.guarantor[period]
+            rest = received + (cash - before) - self.payments[period] - self.grants[period]
             _insist(
                 abs(rest) <= slack,
                 f"period {period}: the flows of all parties sum to {rest:,.6f}, not to zero",
@@ -366,9 +377,8 @@ class _Play:
 
         self.finance = self.terms.finance if isinstance(self.terms.finance, Finance) else None
         self.purse = VEHICLE if self.finance else PROVIDER
-        self.commitment, self.ahead, self.called_at_start = 0.0, 1, False
+        self.ahead, self.called_at_start = 1, False
         if self.finance:
-            self.commitment = self._value("finance", "commitment")
             if isinstance(self.finance.called, Worded):
                 called = self._value("finance", "called")
                 self.ahead = max(1, _whole_periods(called, self.time.months))
@@ -384,8 +394,17 @@ class _Play:
         self.flow: defaultdict[str, list[float]] = defaultdict(lambda: [0.0] * (self.T + 1))
         self.vehicle = [0.0] * (self.T + 1)
         self.payments = [0.0] * (self.T + 1)
-        self.arrears = 0.0
-        self.called = self.distributed = 0.0
+        self.grants = [0.0] * (self.T + 1)
+        self.agreement: Agreement | None = None
+        if self.finance:
+            self.agreement = Agreement(
+                self.finance,
+                lambda *path: self._value("finance", *path),
+                self.time,
+                self._move,
+                lambda: max(self.balance[VEHICLE], 0.0),
+                self._to_date,
+            )
 
         # the outcomes contract so far
         self.settled: set[Key] = set()
@@ -412,7 +431,7 @@ class _Play:
             self._settle_clauses(t)
             self._receive_payments(t)
             if self.finance:
-                self._distribute(t)
+                self._keep_promises(t)
                 if t < self.T:
                     self._call_capital(t)
                     self._stop_referrals_if_money_is_out(t)
@@ -451,23 +470,26 @@ class _Play:
     def _cohorts_that_ran(self) -> list[str]:
         return [cohort for cohort in self.blocks if self._people(cohort) > 0]
 
-    def _measure(self, name: str, cohort: str | None, *, so_far: bool = False) -> float | None:
+    def _measure(
+        self, name: str, cohort: str | None, *, so_far: bool = False, among: Sequence[str] | None = None
+    ) -> float | None:
         """Value of a measure for one cohort, or pooled over the cohorts that ran; None if it is not known.
 
-        With `so_far` (as a part of a measure over the cohorts so far) those above the cohort are in it, too.
+        With `so_far` (as a part of a measure over the cohorts so far) those above the cohort are in it, too. With
+        `among` only these cohorts are looked at, and nothing that was published.
         """
         measure = measure_of(self.deal, name)
         label = f"{name} (so far)" if so_far and measure.over == "each cohort" else name
-        if (label, cohort) in self.happened.published:
+        if among is None and (label, cohort) in self.happened.published:
             return self.happened.published[label, cohort]
         so_far = so_far or measure.over == "cohorts so far"
         order = list(self.blocks)
         within = order if cohort is None else order[: order.index(cohort) + 1] if so_far else [cohort]
-        ran = [each for each in self._cohorts_that_ran() if each in within]
+        ran = [each for each in (self._cohorts_that_ran() if among is None else among) if each in within]
         if measure.p_value_of is not None:
             value = self._p_value(measure.p_value_of, ran)
         elif measure.parts:
-            value = self._composed(name, measure, cohort, so_far)
+            value = self._composed(name, measure, cohort, so_far, among)
         else:
             value = self._single(name, measure, ran)
         return None if value is None else limited(measure, name, value, self.values)
@@ -497,9 +519,11 @@ class _Play:
             return better_by / people
         return better_by / base if base > 0 else None
 
-    def _composed(self, name: str, measure: Measure, cohort: str | None, so_far: bool) -> float | None:
+    def _composed(
+        self, name: str, measure: Measure, cohort: str | None, so_far: bool, among: Sequence[str] | None
+    ) -> float | None:
         """Value of a ratio, a sum or a choice of other measures."""
-        values = {part: self._measure(part, cohort, so_far=so_far) for part in measure.parts}
+        values = {part: self._measure(part, cohort, so_far=so_far, among=among) for part in measure.parts}
         if measure.ratio_of is not None:
             above, below = (values[part] for part in measure.ratio_of)
             return None if above is None or below is None or below <= 0 else above / below
@@ -540,6 +564,30 @@ class _Play:
             variance += people * spread * one
             better += ours - people * level if measure.kind == "increase" else people * level - ours
         return 0.5 * math.erfc(better / math.sqrt(2 * variance)) if variance > 0 else None
+
+    def _to_date(self, name: str, t: int) -> tuple[float | None, str]:
+        """Value of a measure over the cohorts whose results are known by a period, and the words for it."""
+        ran = self._cohorts_that_ran()
+        published = self.happened.published
+        due = [cohort for cohort in ran if self._all_read_by(name, cohort) <= t]
+        known = [cohort for cohort in due if published.get((name, cohort)) != -math.inf]  # there is no result of it
+        value: float | None = None
+        if ran and due == ran and (name, None) in published:
+            value = published[name, None]
+        elif not known:
+            return None, "which is not known"
+        elif (name, known[-1]) in published:
+            value = published[name, known[-1]]
+        else:
+            value = self._measure(name, None, among=known)
+        return value, "which is not known" if value is None else self._show(name, value)
+
+    def _all_read_by(self, name: str, cohort: str) -> int:
+        """Period from which all that a measure reads of a cohort is known."""
+        known = [block.last for block in self._counted(cohort)]
+        for outcome, _ in outcomes_read(self.deal, name):
+            known += self._known_in(outcome, cohort)
+        return max(known)
 
     def _level_without(self, measure_name: str, cohort: str) -> float | None:
         """Level a person with which a cohort is compared; None if the comparison arm has nobody."""
@@ -925,15 +973,13 @@ class _Play:
         return amount, limited_by, reason
 
     def _receive_payments(self, t: int) -> None:
-        """Book the payments that fall in a period; the provider's advances are repaid from them first."""
+        """Book the payments that fall in a period."""
         for key, amount, limited_by, reason in self.to_pay[t]:
             self.payments[t] += amount
             total = sum(self.payers.values())
             for payer, share in self.payers.items():
                 part = amount * share / total
                 self._move(t, payer, self.purse, part, reason, key=key, payer=payer, limited_by=limited_by)
-        if self.finance:
-            self._repay_provider(t)
 
     # -- Costs ----------------------------------------------------------------------------------------------
 
@@ -941,9 +987,10 @@ class _Play:
         """Cost of one kind in a period; `part` is costs or payer_costs."""
         costs = getattr(self.terms, part) or Costs()
         cost: Worded | None = getattr(costs, kind)
-        if cost is None:
-            return 0.0
-        amount = values[*self.here, part, kind]
+        return 0.0 if cost is None else self._falls(cost, values[*self.here, part, kind], t, stop, referred)
+
+    def _falls(self, cost: Worded, amount: float, t: int, stop: int, referred: int) -> float:
+        """Part of a cost that falls in a period."""
         if cost.form == "at the start":
             return amount if t == 1 else 0.0
         if cost.form == "a year":
@@ -973,14 +1020,40 @@ class _Play:
 
     def _planned_cost(self, t: int, seen_at: int) -> float:
         """Costs of the vehicle planned for a period; once a stop is known only those of the end remain."""
+        if self.happened.costs is not None:
+            return self.happened.costs.get(t, 0.0)
         kinds: Sequence[str] = _KINDS_OF_COST
         if seen_at >= self.stop:
             if not (seen_at == self.stop and t == self.stop + 1 and self.stop < self.last):
                 return 0.0
             kinds = [kind for kind in kinds if self._is_at_the_end(kind)]
-            return sum(self.expected[*self.here, "costs", kind] for kind in kinds)
+            cost = sum(
+                self.expected[*self.here, "costs", kind] * (1 - self._deferred(kind, self.expected)) for kind in kinds
+            )
+            return cost + (self._fee_at(t, self.expected, self.stop) if self._fee_is_at_the_end() else 0.0)
         referred = self.planned_referrals.get(t, 0)
-        return sum(self._cost("costs", kind, t, self.never, self.expected, referred) for kind in kinds)
+        cost = sum(
+            self._cost("costs", kind, t, self.never, self.expected, referred)
+            * (1 - self._deferred(kind, self.expected))
+            for kind in kinds
+        )
+        return cost + self._fee_at(t, self.expected, self.never)
+
+    def _deferred(self, kind: str, values: Mapping[Path, float]) -> float:
+        """Share of a cost that is paid by the waterfall only."""
+        return values.get((*self.here, "finance", "deferred", kind), 0.0)
+
+    def _fee_at(self, t: int, values: Mapping[Path, float], stop: int) -> float:
+        """The guarantor's fee that falls in a period."""
+        guarantee = None if self.finance is None else self.finance.guarantee
+        if guarantee is None or guarantee.fee is None:
+            return 0.0
+        referred = self._referred(t) if values is self.values else self.planned_referrals.get(t, 0)
+        return self._falls(guarantee.fee, values[*self.here, "finance", "guarantee", "fee"], t, stop, referred)
+
+    def _fee_is_at_the_end(self) -> bool:
+        guarantee = None if self.finance is None else self.finance.guarantee
+        return guarantee is not None and guarantee.fee is not None and guarantee.fee.form == "at the end"
 
     def _is_at_the_end(self, kind: str) -> bool:
         cost: Worded | None = getattr(self.terms.costs or Costs(), kind)
@@ -989,15 +1062,34 @@ class _Play:
     def _bear_costs(self, t: int) -> None:
         """Pay the costs of a period; what the vehicle cannot pay, the provider advances."""
         referred = self._referred(t)
-        if self.finance:
-            self._repay_provider(t)
+        if self.finance and self.agreement:
+            for giver, grant in (self.finance.grants or {}).items():
+                given = self._falls(grant, self._value("finance", "grants", giver), t, self.stop, referred)
+                if given > 0:
+                    self.grants[t] += given
+                    self._move(t, giver, VEHICLE, given, "grant")
+            self.agreement.repay_provider(t, max(self.balance[VEHICLE], 0.0))
+            if self.happened.costs is not None:
+                if self.happened.costs.get(t, 0.0) > 0:
+                    self._vehicle_bears(t, OTHERS, self.happened.costs[t], "costs, as the results say")
+                self.agreement.let_interest_run(t)
+                return
         for kind in _KINDS_OF_COST:
             cost = self._cost("costs", kind, t, self.stop, self.values, referred)
             words = kind.replace("_", "-")
+            to = SERVICE if kind == "delivery" else OTHERS
             if cost > 0 and self.finance:
-                self._vehicle_bears(t, kind, cost, words)
+                later = cost * self._deferred(kind, self.values)
+                self._defer(t, kind, later)
+                if cost > later:
+                    self._vehicle_bears(t, to, cost - later, words)
             elif cost > 0:
-                self._move(t, PROVIDER, SERVICE if kind == "delivery" else OTHERS, cost, words)
+                self._move(t, PROVIDER, to, cost, words)
+        fee = self._fee_at(t, self.values, self.stop)
+        if fee > 0 and self.finance and self.finance.guarantee:
+            self._vehicle_bears(t, self.finance.guarantee.guarantor, fee, "the guarantor's fee")
+        if self.agreement:
+            self.agreement.let_interest_run(t)
         for kind in _KINDS_OF_COST:
             cost = self._cost("payer_costs", kind, t, self.stop, self.values, referred)
             total = sum(self.payers.values())
@@ -1005,81 +1097,83 @@ class _Play:
                 words = f"the payers' own {kind.replace('_', '-')}"
                 self._move(t, payer, OWN_COSTS, cost * share / total, words, payer=payer)
 
-    def _vehicle_bears(self, t: int, kind: str, cost: float, words: str) -> None:
-        paid = min(self.balance[VEHICLE], cost)
+    def _defer(self, t: int, kind: str, later: float) -> None:
+        """Put part of a cost off: the provider bears its service meanwhile, others wait for their fees."""
+        assert self.agreement is not None
+        if later <= 0:
+            return
+        words = f"{kind.replace('_', '-')} is deferred"
+        if kind == "delivery":
+            self.agreement.delivery_owed += later
+            self._move(t, PROVIDER, SERVICE, later, f"{words}: the provider bears it")
+        else:
+            self.agreement.fees_owed += later
+            self._move(t, VEHICLE, OTHERS, 0.0, f"{_plain(later)} of {words}")
+
+    def _vehicle_bears(self, t: int, to: str, cost: float, words: str) -> None:
+        assert self.agreement is not None
+        paid = min(max(self.balance[VEHICLE], 0.0), cost)
         short = cost - paid
-        self.arrears += short
+        self.agreement.arrears += short
         advanced = f"{words}, advanced by the provider: the vehicle is {_plain(short)} short"
-        if kind == "delivery":  # the provider is paid what its service costs, and bears what it is not paid
+        if to == SERVICE:  # the provider is paid what its service costs, and bears what it is not paid
             if paid > 0:
                 self._move(t, VEHICLE, PROVIDER, paid, words)
             self._move(t, PROVIDER, SERVICE, cost, advanced if short > 0 else f"{words} of the service")
             return
         if paid > 0:
-            self._move(t, VEHICLE, OTHERS, paid, words)
+            self._move(t, VEHICLE, to, paid, words)
         if short > 0:
-            self._move(t, PROVIDER, OTHERS, short, advanced)
-
-    def _repay_provider(self, t: int) -> None:
-        """Repay what the provider advanced, as far as the cash goes."""
-        repaid = min(self.balance[VEHICLE], self.arrears)
-        if repaid > 0:
-            self.arrears -= repaid
-            self._move(t, VEHICLE, PROVIDER, repaid, "repays what the provider advanced")
+            self._move(t, PROVIDER, to, short, advanced)
 
     # -- Capital --------------------------------------------------------------------------------------------
 
     def _call_capital(self, t: int) -> None:
         """Call what is planned to be needed next, less the cash in hand, within the commitment."""
-        if not self.finance:
+        if self.agreement is None:
             return
-        if self.called_at_start:
+        if self.happened.drawdowns is not None:
+            self.agreement.call_as_observed(t, self.happened.drawdowns.get(t, 0.0))
+        elif self.called_at_start:
             if t == 0:
-                self._draw(t, self.commitment, "the whole commitment is called at the start")
-            return
-        until = min(t + self.ahead, self.T)
-        need = sum(self._planned_cost(later, t) for later in range(t + 1, until + 1))
-        if need + self.arrears <= 0:
-            return
-        wanted = need + self.arrears - self.balance[VEHICLE]
-        if wanted <= _ROUNDING * (need + self.arrears):
-            return
-        left = max(self.commitment - self.called, 0.0)
-        cash = _plain(self.balance[VEHICLE])
-        reason = f"{_plain(need)} planned up to {self.time.date(until)}, {cash} in hand"
-        if wanted > left:
-            reason += f"; limited by the commitment of {_plain(self.commitment)}"
-        self._draw(t, min(wanted, left), reason)
-
-    def _draw(self, t: int, amount: float, reason: str) -> None:
-        if amount > 0:
-            self.called += amount
-            self._move(t, INVESTORS, VEHICLE, amount, f"capital called: {reason}")
+                self.agreement.call(t, math.inf, "the whole commitment is called at the start")
+        else:
+            self._call_ahead(t, self.agreement)
         self.vehicle[t] = self.balance[VEHICLE]
 
-    def _distribute(self, t: int) -> None:
-        """Pay out the cash that planned costs do not need: capital first, then shares of the surplus."""
-        assert self.finance is not None
+    def _call_ahead(self, t: int, agreement: Agreement) -> None:
+        until = min(t + self.ahead, self.T)
+        need = sum(self._planned_cost(later, t) for later in range(t + 1, until + 1))
+        if need + agreement.arrears <= 0:
+            return
+        wanted = need + agreement.arrears - self.balance[VEHICLE]
+        if wanted <= _ROUNDING * (need + agreement.arrears):
+            return
+        cash = _plain(self.balance[VEHICLE])
+        reason = f"{_plain(need)} planned up to {self.time.date(until)}, {cash} in hand"
+        if wanted > sum(paper.left for paper in agreement.papers.values()):
+            reason += f"; limited by the commitment of {_plain(agreement.commitment)}"
+        agreement.call(t, wanted, reason)
+
+    def _keep_promises(self, t: int) -> None:
+        """Make due what the paper promises, pay the cash out, and let others pay what they stand for."""
+        assert self.finance is not None and self.agreement is not None
+        self.agreement.fall_due(t, ended_early=t == self.stop + 1 and self.stop < self.last)
         until = self.T if self.finance.recycled or self.called_at_start else min(t + self.ahead, self.T)
         held = sum(self._planned_cost(later, t) for later in range(t + 1, until + 1))
-        free = max(self.balance[VEHICLE] - held, 0.0)
-        capital = min(free, max(self.called - self.distributed, 0.0))
-        surplus = free - capital
-        to_investors = surplus * self._value("finance", "surplus_to_investors")
-        kept = f", {_plain(held)} is kept for planned costs" if held > 0 else ""
-        for amount, words in ((capital, "capital repaid"), (to_investors, "investors' share of the surplus")):
-            if amount > 0:
-                self.distributed += amount
-                self._move(t, VEHICLE, INVESTORS, amount, words + kept)
-        if surplus - to_investors > 0:
-            self._move(t, VEHICLE, PROVIDER, surplus - to_investors, f"provider's share of the surplus{kept}")
+        serving = t < self.last and t <= self.stop
+        if self.finance.reserve is not None and serving:
+            held += self._value("finance", "reserve")
+        self.agreement.pay_out(t, held, serving=serving)
+        self.agreement.stand_behind(t)
+        self.agreement.call_guarantee(t)
 
     def _stop_referrals_if_money_is_out(self, t: int) -> None:
         """Stop referrals if the cash does not pay the next period's plan, and the deal says so."""
         assert self.finance is not None
         if self.finance.when_money_runs_out != "stop referrals" or t >= min(self.last, self.stop):
             return
-        if self.balance[VEHICLE] < self._planned_cost(t + 1, t) * (1 - _ROUNDING):
+        if max(self.balance[VEHICLE], 0.0) < self._planned_cost(t + 1, t) * (1 - _ROUNDING):
             self.stop = t
 
     # -- The books ------------------------------------------------------------------------------------------
@@ -1167,14 +1261,18 @@ class _Play:
 
     def _ledger(self) -> Ledger:
         not_yet_due = self._not_yet_due()
-        repaid = min(self.distributed, self.called)
+        agreement = self.agreement
+        papers = {} if agreement is None else agreement.papers
+        nothing = [0.0] * (self.T + 1)
+        guarantee = None if self.finance is None else self.finance.guarantee
+        repaid = sum(paper.repaid for paper in papers.values())
         payer_costs = self.flow[OWN_COSTS]
         return Ledger(
             entries=self.entries,
             tests=self.tests,
             payments=self.payments,
             payer_costs=payer_costs,
-            investor=self.flow[INVESTORS],
+            investor=nothing if agreement is None else agreement.flows,
             provider=self.flow[PROVIDER],
             others=self.flow[OTHERS],
             service=self.flow[SERVICE],
@@ -1186,10 +1284,13 @@ class _Play:
             additional=self._additional(),
             metrics=self._metrics(),
             contract_cap=None if self.terms.at_most.contract is None else self._value("at_most", "contract"),
-            commitment=self.commitment if self.finance else None,
-            drawn=self.called,
+            commitment=None if agreement is None or self.happened.drawdowns is not None else agreement.commitment,
+            drawn=sum(paper.called for paper in papers.values()),
             repaid=repaid,
-            lost=self.called - repaid,
+            lost=sum(paper.called - paper.repaid for paper in papers.values()),
+            guarantor=nothing if guarantee is None else self.flow[guarantee.guarantor],
+            grants=self.grants,
+            tranches={name: paper.flows for name, paper in papers.items()},
         )
 
     # -- Metrics --------------------------------------------------------------------------------------------
@@ -1210,40 +1311,46 @@ class _Play:
             "late": self.late,
             "stop": None if self.stop > self.T else self.stop,
         }
-        return metrics | self._investor_metrics()
-
-    def _investor_metrics(self) -> dict[str, Any]:
-        names = (
-            "irr",
-            "irr_note",
-            "multiple",
-            "multiple_on_committed",
-            "multiple_on_peak",
-            "net_present_value",
-        )
-        metrics: dict[str, Any] = dict.fromkeys((*names, "payback", "peak_funding_need", "called", "distributed"))
-        if not self.finance:
-            return metrics | {"irr_note": "no investors"}
-        flows = self.flow[INVESTORS]
-        balance = _running_sum(flows)
-        profit, peak = self.distributed - self.called, max(0.0, -min(balance))
-        rate = self._nominal_rate("investor", self.deal.rates.investor)
+        agreement = self.agreement
+        if agreement is None:
+            return metrics | dict.fromkeys(_INVESTOR_METRICS) | {"irr_note": "no investors", "tranches": {}}
+        guarantee = agreement.finance.guarantee
         metrics |= {
-            "called": self.called,
-            "distributed": self.distributed,
+            "guarantor_cost": 0.0 if guarantee is None else -sum(self.flow[guarantee.guarantor]),
+            "paid_by_provider": agreement.paid_by_provider,
+            "unpaid": agreement.unpaid,
+            "tranches": {
+                name: self._investor_metrics(paper.flows, paper.called, paper.received, paper.commitment)
+                for name, paper in agreement.papers.items()
+            },
+        }
+        return metrics | self._investor_metrics(
+            agreement.flows, agreement.called, agreement.received, agreement.commitment
+        )
+
+    def _investor_metrics(
+        self, flows: Sequence[float], called: float, received: float, commitment: float
+    ) -> dict[str, Any]:
+        balance = _running_sum(flows)
+        profit, peak = received - called, max(0.0, -min(balance))
+        rate = self._nominal_rate("investor", self.deal.rates.investor)
+        metrics: dict[str, Any] = dict.fromkeys(_INVESTOR_METRICS)
+        metrics |= {
+            "called": called,
+            "distributed": received,
             "peak_funding_need": peak,
             "net_present_value": self._present_value(flows, rate),
         }
-        if self.commitment > 0:
-            metrics["multiple_on_committed"] = 1 + profit / self.commitment
-        if self.called <= 0:
+        if commitment > 0:
+            metrics["multiple_on_committed"] = 1 + profit / commitment
+        if called <= 0:
             return metrics | {"irr_note": "no investment"}
-        metrics["multiple"] = self.distributed / self.called
+        metrics["multiple"] = received / called
         metrics["multiple_on_peak"] = 1 + profit / peak if peak > 0 else None
         metrics["irr"], metrics["irr_note"] = _rate_of_return(flows, self.time.a_year)
         # paid back: they have paid in, and from here on they have never had less than they put in
         first = next((t for t, flow in enumerate(flows) if flow < 0), self.T + 1)
-        short = [t for t, each in enumerate(balance) if each < -_ROUNDING * self.called]
+        short = [t for t, each in enumerate(balance) if each < -_ROUNDING * called]
         after = max(first, short[-1] + 1 if short else 0)
         metrics["payback"] = after / self.time.a_year if after <= self.T else None
         return metrics
@@ -1257,6 +1364,20 @@ class _Play:
 
     def _present_value(self, flows: Sequence[float], rate: float) -> float:
         return sum(flow * math.pow(1 + rate, -t / self.time.a_year) for t, flow in enumerate(flows))
+
+
+_INVESTOR_METRICS = (
+    "irr",
+    "irr_note",
+    "multiple",
+    "multiple_on_committed",
+    "multiple_on_peak",
+    "net_present_value",
+    "payback",
+    "peak_funding_need",
+    "called",
+    "distributed",
+)
 
 
 def _running_sum(flows: Sequence[float]) -> list[float]:

@@ -22,7 +22,7 @@ from simulator import chance, metrics, parameters
 from simulator import ledger as book_of
 from simulator.clauses import EACH_PARTICIPANT, new_tally
 from simulator.compiled import is_cached
-from simulator.deal import Deal, fingerprint, outcome_of
+from simulator.deal import Deal, Finance, fingerprint, outcome_of
 from simulator.draws import CapTable, settle_draws, simulate_outcomes
 from simulator.ledger import Book, new_book, planned_costs
 from simulator.metrics import CoMoments, Moments
@@ -52,6 +52,13 @@ SECONDARY = {
     "surplus": book_of.SURPLUS,
     "lowest_cash": book_of.LOWEST_CASH,
 }
+FINANCE = {
+    "guarantor_cost": book_of.GUARANTOR_COST,
+    "paid_by_provider": book_of.PROVIDER_BACKS,
+    "unpaid": book_of.UNPAID,
+}
+"""Kept where a finance agreement has more to it than capital and surplus."""
+OF_INVESTORS = {key: column for key, column in (HEADLINE | SECONDARY).items() if column in book_of.OF_TRANCHE}
 OUTCOME_METRICS = ("verified", "true", "without_service", "additional")
 
 
@@ -144,8 +151,12 @@ class Simulation:
 
     def settle(
         self, name: str, values: Floats, out: Outcomes, stops: Ints, capped: Floats, met: Ints
-    ) -> tuple[Floats, Floats]:
-        """Settle one structure over simulated outcomes; return metrics [draws, METRICS] and cash by year."""
+    ) -> tuple[Floats, Floats, Floats]:
+        """Settle one structure over simulated outcomes.
+
+        Returns metrics [draws, METRICS], those of each tranche [draws, N, METRICS] (N is 0 for a single one), and the
+        payers' cash by year [draws, Y].
+        """
         plan, n = self.plan, values.shape[0]
         terms = plan.structures[name]
         has_cap = name in self.capped_names and plan.people
@@ -153,6 +164,7 @@ class Simulation:
             s = self.capped_names.index(name)
             capped = capped[:, self.caps.first[s] : self.caps.first[s + 1], :]
         found = np.empty((n, book_of.METRICS))
+        by_tranche = np.empty((n, len(tranche_names(plan, name)), book_of.METRICS))
         by_year = np.empty((n, len(plan.years)))
         settle_draws(
             values,
@@ -170,10 +182,11 @@ class Simulation:
             new_tally(len(plan.outcome_names), len(plan.cohort_names)),
             new_book_of(plan, name),
             found,
+            by_tranche,
             by_year,
             met,
         )
-        return found, by_year
+        return found, by_tranche, by_year
 
 
 NOTHING_PUBLISHED: Floats = np.zeros((0, 0))
@@ -182,7 +195,15 @@ NOTHING_PUBLISHED: Floats = np.zeros((0, 0))
 def new_book_of(plan: Plan, name: str) -> Book:
     """Allocate a ledger for a structure."""
     clauses, cohorts = len(plan.clause_names[name]), len(plan.cohort_names)
-    return new_book(clauses, cohorts, plan.calendar.periods, len(plan.years), len(plan.measure_names))
+    tranches = plan.structures[name].finance.tranches.size
+    return new_book(clauses, cohorts, plan.calendar.periods, len(plan.years), len(plan.measure_names), tranches)
+
+
+def tranche_names(plan: Plan, name: str) -> list[str]:
+    """Names of the tranches of a structure that are measured on their own: none where there is only one."""
+    finance = plan.deal.structures[name].finance
+    names = list(finance.papers) if isinstance(finance, Finance) else []
+    return names if len(names) > 1 else []
 
 
 def record_type(plan: Plan) -> NDArray[Any]:
@@ -245,17 +266,27 @@ class Series:
 
 
 @dataclass
+class Investors:
+    """What the blocks say of all investors, or of one tranche."""
+
+    series: dict[str, Series]
+    irr_codes: dict[int, int] = field(default_factory=dict)
+    hurdle: list[int] = field(default_factory=lambda: [0, 0])
+    losses: list[int] = field(default_factory=lambda: [0, 0, 0])
+    loss: Moments = field(default_factory=Moments)
+
+
+@dataclass
 class Found:
     """What the blocks of one structure add up to."""
 
     series: dict[str, Series]
     years: list[Series]
     met: Ints
-    irr_codes: dict[int, int] = field(default_factory=dict)
-    hurdle: list[int] = field(default_factory=lambda: [0, 0])
-    losses: list[int] = field(default_factory=lambda: [0, 0, 0])
-    loss: Moments = field(default_factory=Moments)
+    investors: Investors
+    tranches: dict[str, Investors]
     paid: int = 0
+    guaranteed: int = 0
     late: int = 0
     deadweight: CoMoments = field(default_factory=CoMoments)
     per_additional: list[CoMoments] = field(default_factory=list)
@@ -336,6 +367,9 @@ def simulate(
     data["environment"] = environment()
     data["elapsed"] = time.perf_counter() - begun
     arrays = {name: {key: each.values for key, each in found[name].series.items()} for name in names}
+    for name in names:
+        for tranche, investors in found[name].tranches.items():
+            arrays[name] |= {f"{key} [{tranche}]": each.values for key, each in investors.series.items()}
     return Result(data, arrays)
 
 
@@ -345,6 +379,7 @@ class _Done:
 
     totals: Floats
     metrics: dict[str, Floats]
+    tranches: dict[str, Floats]
     years: dict[str, Floats]
     met: dict[str, Ints]
     clamped: dict[int, int]
@@ -406,6 +441,9 @@ class _NewBlock:
         self.shared = shared
         self.found = {name: np.empty((number, book_of.METRICS)) for name in shared.names}
         self.additional = {name: np.empty((number, len(plan.outcome_names))) for name in shared.names}
+        self.tranches = {
+            name: np.empty((number, len(tranche_names(plan, name)), book_of.METRICS)) for name in shared.names
+        }
         self.years = {name: np.empty((number, len(plan.years))) for name in shared.names}
         cohorts = len(plan.cohort_names)
         self.met = {name: np.zeros((len(plan.clause_names[name]), cohorts + 2), np.int64) for name in shared.names}
@@ -416,8 +454,9 @@ class _NewBlock:
         for name in self.shared.names:
             out, stops, own, capped = self.shared.outcomes_under(name, start + low, part, alike)
             self.additional[name][low:high] = own[:, :, 3]
-            rows, years = self.shared.settle(name, part, out, stops, capped, self.met[name])
-            self.found[name][low:high], self.years[name][low:high] = rows, years
+            rows, tranches, years = self.shared.settle(name, part, out, stops, capped, self.met[name])
+            self.found[name][low:high], self.tranches[name][low:high] = rows, tranches
+            self.years[name][low:high] = years
 
     def done(self, totals: Floats, totals_moments: Floats, clamped: dict[int, int]) -> _Done:
         """Take the moments of a finished block."""
@@ -429,6 +468,7 @@ class _NewBlock:
         return _Done(
             totals=totals,
             metrics=found,
+            tranches=self.tranches,
             years=years,
             met=self.met,
             clamped=clamped,
@@ -498,12 +538,27 @@ def _pair(row: Floats) -> CoMoments:
 
 def _new_found(plan: Plan, name: str, draws: int) -> Found:
     series = {key: Series(draws, draws) for key in HEADLINE} | {key: Series(draws, KEPT) for key in SECONDARY}
+    if has_more_terms(plan, name):
+        series |= {key: Series(draws, KEPT) for key in FINANCE}
     return Found(
         series=series,
+        investors=Investors({key: series[key] for key in OF_INVESTORS}),
+        tranches={
+            tranche: Investors({key: Series(draws, draws if key in HEADLINE else KEPT) for key in OF_INVESTORS})
+            for tranche in tranche_names(plan, name)
+        },
         years=[Series(draws, KEPT) for _ in plan.years],
         met=np.zeros((len(plan.clause_names[name]), len(plan.cohort_names) + 2), np.int64),
         per_additional=[CoMoments() for _ in plan.outcome_names],
     )
+
+
+def has_more_terms(plan: Plan, name: str) -> bool:
+    """Whether a finance agreement can leave something unpaid, or let others pay for the investors."""
+    finance = plan.deal.structures[name].finance
+    if not isinstance(finance, Finance):
+        return False
+    return finance.tranches is not None or finance.guarantee is not None or finance.deferred is not None
 
 
 def _add(
@@ -527,12 +582,20 @@ def _add(
         if broken.any():
             draw = start + int(np.argmax(broken != 0))
             raise DefectError(f"the accounts of {name!r} do not balance in draw {draw} (rule {broken.max():.0f})")
-        for key, column in (HEADLINE | SECONDARY).items():
-            each.series[key].add(start, rows[:, column], done.metrics_moments[name][column])
+        for key, column in (HEADLINE | SECONDARY | FINANCE).items():
+            if key in each.series:
+                each.series[key].add(start, rows[:, column], done.metrics_moments[name][column])
         for y, series in enumerate(each.years):
             series.add(start, done.years[name][:, y], done.years_moments[name][y])
         each.met += done.met[name]
-        _add_investor(each, rows)
+        _add_investor(each.investors, rows)
+        for n, own in enumerate(each.tranches.values()):
+            its = np.ascontiguousarray(done.tranches[name][:, n])
+            moments = metrics.column_moments(its)
+            for key, column in OF_INVESTORS.items():
+                own.series[key].add(start, its[:, column], moments[column])
+            _add_investor(own, its)
+        each.guaranteed += int(np.count_nonzero(rows[:, book_of.GUARANTOR_COST] > 0.005))
         each.paid += int(np.count_nonzero(rows[:, book_of.PAYMENTS] > 0.0))
         each.late += int(np.count_nonzero(rows[:, book_of.LATE] > 0.0))
         each.deadweight.merge(_pair(done.deadweight[name][0]))
@@ -542,7 +605,7 @@ def _add(
         progress(min(start + BLOCK, draws), draws)
 
 
-def _add_investor(each: Found, rows: Floats) -> None:
+def _add_investor(each: Investors, rows: Floats) -> None:
     codes = rows[:, book_of.IRR_CODE]
     for code in np.unique(codes[~np.isnan(codes)]):
         each.irr_codes[int(code)] = each.irr_codes.get(int(code), 0) + int(np.count_nonzero(codes == code))
@@ -659,6 +722,7 @@ def _structure(plan: Plan, name: str, each: Found, draws: int) -> dict[str, Any]
         "uncapped_payments": series["uncapped_payments"].summary(),
         "actual": _actual(plan.deal, name, series["payments"]),
         "investor": _investor(plan, name, each),
+        **_guarantor(plan, name, each, draws),
         "payer": payer,
         "payers": {who: _scaled(payer, share) for who, share in plan.payers[name].items()},
         "provider": {
@@ -690,11 +754,23 @@ def _actual(deal: Deal, name: str, payments: Series) -> dict[str, Any] | None:
 def _investor(plan: Plan, name: str, each: Found) -> dict[str, Any] | None:
     if plan.structures[name].finance.has == 0:
         return None
+    answers = _investors(each.investors)
+    if has_more_terms(plan, name):
+        answers |= {key: each.series[key].summary() for key in ("paid_by_provider", "unpaid")}
+    finance = plan.deal.structures[name].finance
+    own = {tranche: _investors(investors) for tranche, investors in each.tranches.items()}
+    if not own and isinstance(finance, Finance):
+        own = {tranche: dict(answers) for tranche in finance.papers}
+    return answers | {"tranches": own}
+
+
+def _investors(each: Investors) -> dict[str, Any]:
+    """Answers for all investors, or for one tranche."""
     series = each.series
     lost, total, defined = each.losses
     no_irr = sum(each.irr_codes.get(code, 0) for code in (metrics.NO_INVESTMENT, metrics.NO_ROOT))
     shortfall = metrics.expected_shortfall(series["multiple"].values)
-    answers = {
+    return {
         "irr": series["irr"].summary()
         | {"undefined": no_irr, "multiple_roots": each.irr_codes.get(metrics.SEVERAL_ROOTS, 0)},
         "multiple": series["multiple"].summary(),
@@ -709,7 +785,19 @@ def _investor(plan: Plan, name: str, each: Found) -> dict[str, Any] | None:
         "loss_given_loss": each.loss.estimate() if lost else None,
         "expected_shortfall_05": metrics.estimate(*shortfall),
     }
-    return answers | {"tranches": {"investors": dict(answers)}}
+
+
+def _guarantor(plan: Plan, name: str, each: Found, draws: int) -> dict[str, Any]:
+    """What the guarantor pays, net of his fee and of what he gets back, if there is one."""
+    finance = plan.deal.structures[name].finance
+    if not isinstance(finance, Finance) or finance.guarantee is None:
+        return {}
+    answers = {
+        "name": finance.guarantee.guarantor,
+        "cost": each.series["guarantor_cost"].summary(),
+        "probability_of_cost": metrics.probability(each.guaranteed, draws),
+    }
+    return {"guarantor": answers}
 
 
 def _payer(plan: Plan, each: Found) -> dict[str, Any]:
@@ -763,10 +851,12 @@ def predicted_bytes(shared: Simulation, draws: int, workers: int) -> int:
     """Predict the memory of a run: what is kept of each draw, one sorted copy, and the blocks under way."""
     plan, structures = shared.plan, len(shared.names)
     outcomes, years = len(plan.outcome_names), len(plan.years)
-    kept = draws * len(HEADLINE) * structures + min(draws, KEPT) * (
-        (len(SECONDARY) + years) * structures + 4 * outcomes
+    tranches = sum(len(tranche_names(plan, name)) for name in shared.names)
+    kept = draws * (len(HEADLINE) * structures + 2 * tranches) + min(draws, KEPT) * (
+        (len(SECONDARY) + len(FINANCE) + years) * structures + 4 * outcomes + len(OF_INVESTORS) * tranches
     )
-    block = BLOCK * (len(plan.columns) + structures * (book_of.METRICS + years + 2 * outcomes) + 4 * outcomes)
+    per_draw = structures * (book_of.METRICS + years + 2 * outcomes) + tranches * book_of.METRICS + 4 * outcomes
+    block = BLOCK * (len(plan.columns) + per_draw)
     scratch = shared.chunk * shared.values_a_draw
     people = 0.0
     if plan.people:

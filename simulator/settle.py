@@ -16,11 +16,12 @@ Where results are incomplete, nothing is guessed in silence:
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path as FilePath
@@ -29,7 +30,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator import metrics
 from simulator import outcomes as o_
 from simulator.clauses import EACH_PARTICIPANT, new_tally, settle_person
 from simulator.deal import (
@@ -122,8 +122,8 @@ def settle(deal: Deal, results: str | FilePath | Observed, structures: Sequence[
         by_person = reading.per_person == "applied"
         if by_person not in worlds:
             worlds[by_person] = _blocks(facts, plan, by_person=by_person)
-        ledger = _played_twice(plan, name, facts, reading, worlds[by_person], by_person)
-        answers[name] = _answer(facts, reading, ledger)
+        ledger, again = _played_twice(plan, name, facts, reading, worlds[by_person], by_person)
+        answers[name] = _answer(facts, reading, ledger, again)
     return header(deal, None, None) | {
         "environment": environment(),
         "elapsed": time.perf_counter() - begun,
@@ -373,6 +373,7 @@ class _Reading:
             elif clause.for_ == "each participant":
                 self._read_participants(name, clause)
         self.per_person = self._read_cap_per_person()
+        self._read_paper()
         self._say_planned_levels()
         self._say_uncertain_terms()
 
@@ -451,6 +452,24 @@ class _Reading:
             self.could_add = True
         if waiting:
             self.not_yet_due.append({"clause": name, "needs": f"results for {outcome} of {_listed(waiting)}"})
+
+    def _read_paper(self) -> None:
+        """Take the measures that the investors' paper reads, cohort by cohort as they become known."""
+        finance = self.terms.finance
+        for name, tranche in finance.papers.items() if isinstance(finance, Finance) else ():
+            read = {"principal": tranche.principal, "coupon": tranche.coupon}
+            for what, terms in read.items():
+                if terms is None or terms.by is None:
+                    continue
+                lacking = [cohort for cohort in self.facts.ran if self._take([terms.by], cohort)]
+                self.published |= {(terms.by, cohort): -math.inf for cohort in lacking}
+                if lacking and not (self.facts.names_all and (terms.by, None) in self.facts.published):
+                    needs = f"a result of {_listed(lacking)}; until then {terms.by} is read as last known"
+                    self.not_yet_due.append({"clause": f"{what} of {name}", "needs": needs})
+                elif not lacking:
+                    continue
+                if (terms.by, None) in self.facts.published:
+                    self.published[terms.by, None] = self.facts.published[terms.by, None]
 
     def _read_cap_per_person(self) -> str:
         """Say whether the cap per person is none, applied, or not applied for want of participant rows."""
@@ -997,8 +1016,11 @@ def _participants(facts: _Facts, cohort: str, base: Sequence[_Part], by_person: 
 
 def _played_twice(
     plan: Plan, name: str, facts: _Facts, reading: _Reading, blocks: list[Block], by_person: bool
-) -> Ledger:
-    """Play a structure with the twin and with the kernels, and insist that they agree."""
+) -> tuple[Ledger, Callable[[], Ledger]]:
+    """Play a structure with the twin and with the kernels, and insist that they agree.
+
+    Also returns a function that plays the twin once more, on the capital and the costs of the results.
+    """
     values = row_by_path(plan.columns, plan.expected)
     published = dict(reading.published)
     for clause, shut in reading.shut.items():
@@ -1009,7 +1031,13 @@ def _played_twice(
     ledger.check()
     book, found = _play_kernels(plan, name, happened, by_person)
     _insist_on_agreement(plan, name, ledger, book, found)
-    return ledger
+
+    def again() -> Ledger:
+        played = play(plan.deal, name, values, values, _with_actual_money(facts, happened))
+        played.check()
+        return played
+
+    return ledger, again
 
 
 def _play_kernels(plan: Plan, name: str, happened: Happened, by_person: bool) -> tuple[Book, Floats]:
@@ -1066,6 +1094,7 @@ def _play_kernels(plan: Plan, name: str, happened: Happened, by_person: bool) ->
         new_tally(len(outcomes), len(cohort_names)),
         book,
         found,
+        np.zeros((1, 0, METRICS)),
         np.zeros((1, len(plan.years))),
         np.zeros((len(plan.clause_names[name]), len(cohort_names) + 2), np.int64),
     )
@@ -1104,6 +1133,8 @@ def _insist_on_agreement(plan: Plan, name: str, ledger: Ledger, book: Book, foun
         pairs.append((f"payments of {clause!r}", twin, float(book.settled[k, :, PAID].sum())))
     flows = book.flows[INVESTOR, : plan.calendar.periods + 1]
     pairs += [(f"investors in period {t}", twin, float(flows[t])) for t, twin in enumerate(ledger.investor)]
+    for n, (tranche, own) in enumerate(ledger.tranches.items()):
+        pairs += [(f"investors: {tranche} in period {t}", twin, float(book.paper[n, t])) for t, twin in enumerate(own)]
     gross = max([1.0, *(abs(flow) for flow in ledger.investor)])
     for what, twin, kernels in pairs:
         scale = gross if what.startswith("investors") else max(1.0, abs(twin))
@@ -1116,7 +1147,7 @@ def _insist_on_agreement(plan: Plan, name: str, ledger: Ledger, book: Book, foun
 # ----------------------------------------------------------------------------------------------------
 
 
-def _answer(facts: _Facts, reading: _Reading, ledger: Ledger) -> dict[str, Any]:
+def _answer(facts: _Facts, reading: _Reading, ledger: Ledger, again: Callable[[], Ledger]) -> dict[str, Any]:
     payments = ledger.metrics["payments"]
     not_yet_due = list(reading.not_yet_due)
     said = {row["clause"] for row in not_yet_due}
@@ -1138,7 +1169,7 @@ def _answer(facts: _Facts, reading: _Reading, ledger: Ledger) -> dict[str, Any]:
         if entry.clause is not None and _worth_showing(reading, entry.clause, entry.cohort, entry.amount)
     ]
     assumed = [*facts.assumed, *reading.assumed]
-    investor = _investor(facts, reading, ledger, assumed)
+    investor = _investor(facts, reading, ledger, again, assumed)
     if investor is not None and not_yet_due:
         assumed.append("what investors get counts only what is due so far, against the costs of the whole plan")
     return {
@@ -1276,76 +1307,54 @@ def _least_under_cap(facts: _Facts, reading: _Reading, cohort: str) -> float:
 # -- Investors ------------------------------------------------------------------------------------------
 
 
-def _investor(facts: _Facts, reading: _Reading, ledger: Ledger, assumed: list[str]) -> dict[str, float | None] | None:
+def _investor(
+    facts: _Facts, reading: _Reading, ledger: Ledger, again: Callable[[], Ledger], assumed: list[str]
+) -> dict[str, Any] | None:
+    """What investors get: all of them, and each tranche, with every movement of their money."""
     if not isinstance(reading.terms.finance, Finance):
         return None
     observed = facts.observed
-    if observed.drawdowns is None and observed.costs is None:
-        return {name: ledger.metrics[name] for name in _INVESTOR_METRICS}
-    calls, paid_out = _with_actual_money(facts, reading, ledger)
-    flows = np.array(paid_out) - np.array(calls)
-    called, distributed = math.fsum(calls), math.fsum(paid_out)
-    what = _listed(
-        words for words, given in (("capital", observed.drawdowns), ("costs", observed.costs)) if given is not None
-    )
-    assumed.append(f"investors are settled on the {what} of the results; the schedule does not depend on them")
-    a_year = float(facts.deal.time.a_year)
-    rate = facts.expected["rates", "investor"]
-    if facts.deal.rates.investor.form == "real":
-        rate = (1 + rate) * (1 + facts.expected["rates", "inflation"]) - 1
-    peak = metrics.peak_funding_need(flows)
-    commitment, profit = ledger.commitment or 0.0, distributed - called
-    found = {
-        "irr": metrics.irr(flows, a_year)[0],
-        "multiple": distributed / called if called > 0 else math.nan,
-        "multiple_on_committed": 1 + profit / commitment if commitment > 0 else math.nan,
-        "multiple_on_peak": 1 + profit / peak if peak > 0 else math.nan,
-        "net_present_value": metrics.npv(flows, rate, a_year),
-        "payback": metrics.payback(flows, a_year),
-        "peak_funding_need": peak,
-        "called": called,
-        "distributed": distributed,
+    if observed.drawdowns is not None or observed.costs is not None:
+        ledger = again()
+        what = _listed(
+            words for words, given in (("capital", observed.drawdowns), ("costs", observed.costs)) if given is not None
+        )
+        assumed.append(f"investors are settled on the {what} of the results; the schedule does not depend on them")
+    names = set(ledger.tranches)
+    rows = [
+        {
+            "period": entry.period,
+            "date": entry.date,
+            "from": entry.from_,
+            "to": entry.to,
+            "amount": entry.amount,
+            "reason": entry.reason,
+        }
+        for entry in ledger.entries
+        if names & {entry.from_, entry.to}
+    ]
+    found: dict[str, Any] = {name: ledger.metrics[name] for name in _INVESTOR_METRICS}
+    found["tranches"] = {
+        tranche: {name: own[name] for name in _INVESTOR_METRICS} for tranche, own in ledger.metrics["tranches"].items()
     }
-    return {name: float(value) if math.isfinite(value) else None for name, value in found.items()}
+    found |= {name: ledger.metrics[name] for name in ("guarantor_cost", "paid_by_provider", "unpaid")}
+    return found | {"schedule": rows}
 
 
-def _with_actual_money(facts: _Facts, reading: _Reading, ledger: Ledger) -> tuple[list[float], list[float]]:
-    """Play the vehicle's account again with the capital and the costs of the results; return calls and distributions.
+def _with_actual_money(facts: _Facts, happened: Happened) -> Happened:
+    """Give what happened the capital and the costs of the results.
 
-    The same order as in the ledger: costs, arrears to the provider, payments, then what later costs do not need.
+    Capital that comes in a period pays for its costs, so it stands at the period's beginning.
     """
-    T, observed = facts.T, facts.observed
-    finance = reading.terms.finance
-    assert isinstance(finance, Finance)
-    calls = [0.0] * (T + 1)
-    if observed.drawdowns is None:
-        for entry in ledger.entries:
-            if entry.from_ == "investors":
-                calls[entry.period] += entry.amount
-    costs = [other + service for other, service in zip(ledger.others, ledger.service, strict=True)]
+    observed = facts.observed
+    drawdowns: dict[int, float] | None = None
+    costs: dict[int, float] | None = None
+    if observed.drawdowns is not None:
+        drawdowns = defaultdict(float)
+        for each in observed.drawdowns:
+            drawdowns[facts.period(each.day) - 1] += each.amount
     if observed.costs is not None:
-        costs = [0.0] * (T + 1)
+        costs = defaultdict(float)
         for each in observed.costs:
             costs[facts.period(each.day)] += each.amount
-    for each in observed.drawdowns or ():
-        # capital that comes in a period pays for its costs, so it stands at the period's beginning
-        calls[facts.period(each.day) - 1] += each.amount
-    months = facts.expected.get(("structures", reading.name, "finance", "called"))
-    ahead = T
-    if months is not None and not finance.recycled:
-        ahead = max(1, math.ceil(months / facts.deal.time.months - 1e-9))
-    surplus_share = facts.expected["structures", reading.name, "finance", "surplus_to_investors"]
-    cash, arrears, paid_back = calls[0], 0.0, 0.0
-    paid_out = [0.0] * (T + 1)
-    for t in range(1, T + 1):
-        arrears += costs[t]
-        paid = min(cash, arrears)
-        cash, arrears = cash - paid + ledger.payments[t], arrears - paid
-        paid = min(cash, arrears)
-        cash, arrears = cash - paid, arrears - paid
-        free = max(cash - math.fsum(costs[t + 1 : t + 1 + ahead]), 0.0)
-        capital = min(free, max(math.fsum(calls[:t]) - paid_back, 0.0))
-        paid_out[t] = capital + surplus_share * (free - capital)
-        paid_back += paid_out[t]
-        cash += calls[t] - free
-    return calls, paid_out
+    return dataclasses.replace(happened, drawdowns=drawdowns, costs=costs)

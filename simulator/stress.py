@@ -225,7 +225,7 @@ def play(
                 out, stops, _, capped = simulation.outcomes_under(name, start + low, part, alike)
                 if latest < calendar.last:
                     stops = np.minimum(stops, latest)
-                found, _ = simulation.settle(name, part, out, stops, capped, own[name])
+                found, _, _ = simulation.settle(name, part, out, stops, capped, own[name])
                 if found[:, book_of.BROKEN].any():
                     raise DefectError(f"the accounts of {name!r} do not balance under a shock")
                 for key, column in _KEPT.items():

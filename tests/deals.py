@@ -363,16 +363,113 @@ def _costs(d: _Draw) -> dict[str, Any]:
     return {kind: f"{d.one(*COSTS)}{d.one(*COST_FORMS)}" for kind in kinds}
 
 
-def _finance(d: _Draw) -> dict[str, Any]:
-    finance: dict[str, Any] = {"commitment": d.one(5, 800, 9000, 60_000, 400_000, "uniform(500, 20000)")}
+RATES = ("0%", "5%", "12%", "uniform(2%, 9%)", "3% ± 1%")
+TRANCHES = ("senior", "middle", "junior")
+
+
+def _rising(d: _Draw, values: tuple[Any, ...]) -> dict[str, Any]:
+    """A table by a measure or by years."""
+    scale = d.one(0.1, 1, 20)
+    levels = sorted(d.draw(st.lists(st.integers(-1, 6), min_size=1, max_size=3, unique=True)))
+    table: dict[str, Any] = {
+        "below": d.one(*values),
+        "points": [[round(scale * level, 3), d.one(*values)] for level in levels],
+    }
+    if d.maybe():
+        table["between"] = "straight line"
+    if d.maybe(3):
+        table["above"] = d.one(*values)
+    return table
+
+
+def _coupon(d: _Draw, readable: list[str], *, dated: bool) -> Any:
+    if d.maybe(4):
+        return d.one(*RATES)
+    coupon: dict[str, Any] = {"rate": d.one(*RATES)}
+    if d.maybe():
+        coupon = {"by": d.one(*readable), "table": _rising(d, RATES)}
+    coupon["paid"] = d.one("in cash", "accrued", *(["at maturity"] if dated else []))
+    if d.maybe(3):
+        coupon["at_least"] = d.one("4%", {"rate": "6%", "in": d.one("years 1 to 2", "year 3")})
+    if d.maybe(3):
+        coupon["at_most"] = d.one("7%", "uniform(5%, 10%)")
+    return coupon
+
+
+def _tranche(d: _Draw, start: int, readable: list[str]) -> dict[str, Any]:
+    tranche: dict[str, Any] = {"commitment": d.one(5, 800, 9000, 60_000, "uniform(500, 20000)")}
+    dated = d.maybe()
+    if dated:
+        tranche["matures"] = _month(start + d.whole(1, min(HORIZONS) - 1))
+        if d.maybe():
+            tranche["principal"] = {"by": d.one(*readable), "table": _rising(d, ("0%", "40%", "100%", "a chance"))}
+        if d.maybe():
+            tranche["redeemed_early"] = _rising(d, ("0%", "75%", "100%"))
+    if d.maybe():
+        tranche["coupon"] = _coupon(d, readable, dated=dated)
+    if dated and d.maybe():
+        tranche["backed_by"] = "provider"
+    if d.maybe(3):
+        tranche["order"] = d.whole(1, 3)
+    return tranche
+
+
+def _residual(d: _Draw, names: list[str]) -> list[dict[str, Any]]:
+    stages: list[dict[str, Any]] = []
+    for _ in range(d.whole(0, 2)):
+        who = d.one("investors", *names)
+        stages.append({"until": {who: d.one("5% a year", "1.2 times", "uniform(3%, 9%) a year")}})
+        stages[-1]["to"] = d.one({who: "95%", "provider": "5%"}, {who: "100%"}, {"investors": "60%", "provider": "40%"})
+    return [*stages, {"to": d.one({"investors": "40%", "provider": "60%"}, {"provider": "100%"}, {names[0]: "100%"})}]
+
+
+def _guarantee(d: _Draw, start: int, names: list[str]) -> dict[str, Any]:
+    guarantee: dict[str, Any] = {"guarantor": "a foundation"}
+    guarantee |= d.one(
+        {"recovery": "75%"},
+        {"share_of_loss": "a chance"},
+        {"amount": "some money"},
+        {"by_capital_called": {"below": 0, "points": [[100, 60], [5000, 3000]], "between": "straight line"}},
+    )
+    if d.maybe():
+        guarantee["of"] = d.one(*names)
+    if d.maybe():
+        guarantee["due"] = _month(start + d.whole(3, min(HORIZONS) - 1))
+    if d.maybe():
+        guarantee["fee"] = f"{d.one(*COSTS)}{d.one(*COST_FORMS)}"
+    if d.maybe():
+        guarantee["repaid"] = True
+    return guarantee
+
+
+def _finance(d: _Draw, start: int, readable: list[str]) -> dict[str, Any]:
+    finance: dict[str, Any] = {}
+    names = ["investors"]
+    if d.maybe():
+        names = list(TRANCHES[: d.whole(1, 3)])
+        finance["tranches"] = {name: _tranche(d, start, readable) for name in names}
+        if d.maybe():
+            finance["drawn"] = "in turn"
+    else:
+        finance["commitment"] = d.one(5, 800, 9000, 60_000, 400_000, "uniform(500, 20000)")
     if d.maybe(3):
         finance["called"] = d.one("at the start", "1 quarter ahead", "1 year ahead", "uniform(1 month, 8 months) ahead")
     if d.maybe():
         finance["recycled"] = False
     if d.maybe():
         finance["when_money_runs_out"] = "stop referrals"
-    if d.maybe():
+    if d.maybe(3):
+        finance["residual"] = _residual(d, names)
+    elif d.maybe():
         finance["surplus_to_investors"] = d.one("0%", "60%", "a chance")
+    if d.maybe(4):
+        finance["reserve"] = d.one(*CAPS)
+    if d.maybe(4):
+        finance["grants"] = {"a giver": f"{d.one(*COSTS)}{d.one(*COST_FORMS)}"}
+    if d.maybe(4):
+        finance["deferred"] = {kind: d.one("20%", "100%", "a chance") for kind in d.some(("delivery", "management"), 2)}
+    if d.maybe(4):
+        finance["guarantee"] = _guarantee(d, start, names)
     return finance
 
 
@@ -410,7 +507,7 @@ def _short_forms(d: _Draw, outcomes: dict[str, Any], names: list[str], measures:
 
 
 def _structure(
-    d: _Draw, outcomes: dict[str, Any], names: list[str], measures: dict[str, Any], *, per_person: bool
+    d: _Draw, start: int, outcomes: dict[str, Any], names: list[str], measures: dict[str, Any], *, per_person: bool
 ) -> dict[str, Any]:
     structure: dict[str, Any] = {}
     if d.maybe(3):
@@ -434,7 +531,7 @@ def _structure(
         if d.maybe():
             structure[key] = _costs(d)
     if d.maybe():
-        structure["finance"] = _finance(d) if d.maybe() else "none"
+        structure["finance"] = _finance(d, start, [*names, *measures]) if d.maybe() else "none"
     return structure
 
 
@@ -487,14 +584,14 @@ def deal_files(draw: st.DrawFn, engine: str | None = None, people: tuple[int, ..
     if d.maybe():
         data["payer_costs"] = _costs(d)
     if not d.maybe(3):
-        data["finance"] = _finance(d)
+        data["finance"] = _finance(d, start, [*names, *measures])
     if d.maybe(3):
         data["rates"] = {"investor": "8% real", "payer": "uniform(1%, 5%)", "inflation": "2% ± 1%"}
     if d.maybe(3):
         data["ends_early"] = {"policy_change": {"chance_a_year": d.one("30%", "0%", "100%", "a chance")}}
     caps = engine != "aggregate"
     data["structures"] = {
-        f"structure {i + 1}": _structure(d, outcomes, names, measures, per_person=caps and d.maybe(3))
+        f"structure {i + 1}": _structure(d, start, outcomes, names, measures, per_person=caps and d.maybe(3))
         for i in range(d.whole(1, 2))
     }
     if d.maybe(12):

@@ -336,16 +336,16 @@ FAULTS = [
     # waterfall
     Fault(
         "capital called without counting cash in hand",
-        "waterfall.py",
-        "    wanted = need - cash\n",
-        "    wanted = need\n",
+        "ledger.py",
+        "call = min(need - till[CASH], max(",
+        "call = min(need, max(",
         (CLOSED + "capital_is_called_one_period_ahead_and_two_where_the_deal_says_so", TWIN),
     ),
     Fault(
         "all of the surplus to the investors",
-        "waterfall.py",
-        "return capital + share_of_surplus * (amount - capital)",
-        "return capital + (amount - capital)",
+        "ledger.py",
+        "part = repaid + surplus_share * (free - repaid)",
+        "part = repaid + (free - repaid)",
         (CLOSED + "the_surplus_is_shared_after_capital_is_back",),
     ),
     Fault(
@@ -357,10 +357,17 @@ FAULTS = [
     ),
     # ledger
     Fault(
+        "interest of a whole term is simple",
+        "waterfall.py",
+        "worth = worth * growth - flows[s]\n    return",
+        "worth = worth - flows[s]\n    return",
+        ("test_finance.py::test_interest_at_maturity_is_compounded_over_the_whole_term",),
+    ),
+    Fault(
         "what the provider advanced is never repaid",
         "ledger.py",
-        "        paid = min(cash, arrears)\n",
-        "        paid = 0.0\n",
+        "            back = min(till[CASH], till[ARREARS])\n",
+        "            back = 0.0\n",
         (CLOSED + "what_the_provider_advanced_is_repaid_before_the_investors",),
     ),
     Fault(
@@ -429,8 +436,8 @@ FAULTS = [
     Fault(
         "no capital called ahead of the first period",
         "ledger.py",
-        "called = capital_call(_needed(planned, 0, ahead, stop, T), 0.0, 0.0, commitment)",
-        "called = 0.0",
+        "flows[INVESTOR, 0] -= call_capital(v, tranches, finance.in_turn, need, 0, capital, paper, till)",
+        "flows[INVESTOR, 0] -= 0.0",
         (CLOSED + "rate_of_return_multiple_payback_and_present_values_by_hand",),
     ),
     # metrics

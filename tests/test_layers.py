@@ -10,11 +10,10 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "simulator"
 LAYERS = [
     {"compiled", "copula", "journal", "quantity", "yamlfile"},
-    {"deal", "chance", "clauses", "waterfall", "metrics", "result"},
-    {"outcomes", "reference", "shocks"},
-    {"checks"},
-    {"dealfile", "ledger"},
-    {"worth"},
+    {"deal", "chance", "clauses", "metrics", "result"},
+    {"finance_checks", "outcomes", "waterfall", "agreement", "shocks"},
+    {"checks", "ledger", "reference"},
+    {"dealfile", "worth"},
     {"plan", "observed", "draws", "terms"},
     {"parameters", "variants"},
     {"run"},
@@ -30,7 +29,18 @@ LAYERS = [
     {"cli"},
 ]
 KERNELS = {"chance", "clauses", "waterfall", "metrics", "outcomes", "ledger", "worth", "draws"}
-DESCRIPTION = {"quantity", "deal", "checks", "dealfile", "yamlfile", "reference", "shocks", "terms"}
+DESCRIPTION = {
+    "quantity",
+    "deal",
+    "checks",
+    "dealfile",
+    "yamlfile",
+    "reference",
+    "shocks",
+    "terms",
+    "agreement",
+    "finance_checks",
+}
 
 
 def _imports(module):

@@ -23,6 +23,8 @@ FLOWS = {
     "provider": book_of.PROVIDERS,
     "others": book_of.OTHER_PARTIES,
     "service": book_of.SERVICE,
+    "guarantor": book_of.GUARANTORS,
+    "grants": book_of.GRANTS,
     "vehicle": book_of.VEHICLE,
 }
 
@@ -65,6 +67,10 @@ def flows_that_differ(ours, book):
         for t, mine in enumerate(getattr(ours, name)):
             if apart(mine, book.flows[row, t], scale):
                 yield f"{name} in period {t}: twin {mine}, kernel {book.flows[row, t]}"
+    for n, (name, flows) in enumerate(ours.tranches.items()):
+        for t, mine in enumerate(flows):
+            if apart(mine, book.paper[n, t], scale):
+                yield f"{name} in period {t}: twin {mine}, kernel {book.paper[n, t]}"
 
 
 def clauses_that_differ(plan, name, ours, book):

@@ -13,14 +13,19 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from simulator.compare import compare
+    from simulator.dataplan import data_plan
     from simulator.dealfile import load, loads
     from simulator.explain import explain
+    from simulator.information import information
+    from simulator.luck import luck
     from simulator.result import Result
     from simulator.run import simulate
+    from simulator.sensitivity import sensitivity
     from simulator.settle import settle
     from simulator.solve import frontier, solve
     from simulator.stress import stress
     from simulator.sweep import sweep
+    from simulator.triggers import triggers
     from simulator.yamlfile import DealError
 
 __all__ = [
@@ -28,30 +33,40 @@ __all__ = [
     "Result",
     "__version__",
     "compare",
+    "data_plan",
     "explain",
     "frontier",
+    "information",
     "load",
     "loads",
+    "luck",
+    "sensitivity",
     "settle",
     "simulate",
     "solve",
     "stress",
     "sweep",
+    "triggers",
 ]
 
 _HOMES = {
     "DealError": "simulator.yamlfile",
     "Result": "simulator.result",
     "compare": "simulator.compare",
+    "data_plan": "simulator.dataplan",
     "explain": "simulator.explain",
+    "frontier": "simulator.solve",
+    "information": "simulator.information",
     "load": "simulator.dealfile",
     "loads": "simulator.dealfile",
+    "luck": "simulator.luck",
+    "sensitivity": "simulator.sensitivity",
     "settle": "simulator.settle",
     "simulate": "simulator.run",
     "solve": "simulator.solve",
-    "frontier": "simulator.solve",
     "stress": "simulator.stress",
     "sweep": "simulator.sweep",
+    "triggers": "simulator.triggers",
 }
 
 

@@ -33,7 +33,7 @@ from simulator.deal import (
 )
 from simulator.finance_checks import finance_problems
 from simulator.quantity import UNITS, Quantity, QuantityError, parse
-from simulator.yamlfile import nearest, split_path
+from simulator.yamlfile import join_path, nearest, split_path
 
 Path = tuple[str | int, ...]
 Found = Iterator[tuple[Path, str]]
@@ -69,6 +69,7 @@ def problems(deal: Deal, *, changed: bool = False) -> list[tuple[Path, str]]:
     found += _worths(deal)
     if not found:
         found += _provenance(deal, resolved, changed)
+        found += _data_items(deal, resolved, changed)
         found += _horizon(resolved)
         found += _stresses(resolved)
     return found
@@ -728,6 +729,27 @@ def _provenance(deal: Deal, resolved: Deal, changed: bool) -> Found:
                 yield (kind, text), "there is nothing at this path; allowed: paths as sib show --paths prints them"
     if deal.actual is not None and deal.actual.structure not in deal.structures:
         yield ("actual", "structure"), _known(deal.actual.structure, deal.structures, "structure")
+
+
+def _data_items(deal: Deal, resolved: Deal, changed: bool) -> Found:
+    """Check that items are needed by somebody, and inform numbers that there are."""
+    paths = {join_path(leaf.path) for leaf in leaves(resolved) if leaf.path[0] != "data_items"}
+    for name, item in deal.data_items.items():
+        path: Path = ("data_items", name)
+        if not item.needed_by:
+            yield (*path, "needed_by"), "is needed by nobody; allowed: one party or more"
+        for key in ("needed_by", "informs"):
+            names = getattr(item, key)
+            for twice in sorted({each for each in names if names.count(each) > 1}):
+                yield (*path, key), f"{twice!r} stands there twice; allowed: each name once"
+        for each in item.informs:
+            if not (changed or each in deal.quantities or each in paths):
+                known = [*deal.quantities, *sorted(paths)]
+                near = nearest(each, known)
+                hint = f"did you mean {near!r}?" if near else "allowed: names under quantities, and paths of numbers"
+                yield (*path, "informs"), f"{each!r} is no number of the deal; {hint}"
+    if deal.evidence_serves is not None and not deal.data_items:
+        yield ("evidence_serves",), "there is no evidence without data; allowed: with data_items"
 
 
 def _horizon(deal: Deal) -> Found:

@@ -265,6 +265,159 @@ def explain(
 
 
 @cli.command()
+@click.argument("deal")
+@_options("draws", "seed", "threads", "set", "structure", "format", "quiet")
+def triggers(deal: str, **options: Any) -> None:
+    """If the payer of DEAL pays, was it real? Power, false and missed triggers, deadweight."""
+    _answer(deal, "triggers", "triggers", options)
+
+
+def _value_option(function: Any) -> Any:
+    what = "Money that one additional outcome is worth to the payer. Repeatable."
+    return click.option("--value", "values", multiple=True, metavar="OUTCOME=AMOUNT", help=what)(function)
+
+
+@cli.command()
+@click.argument("deal")
+@_options("draws", "seed", "threads", "set", "structure", "format", "quiet")
+@_value_option
+def luck(deal: str, **options: Any) -> None:
+    """Luck or skill: the variance of each metric of DEAL by what we don't know, luck and measurement."""
+    _answer(deal, "luck", "luck", options)
+
+
+@cli.command()
+@click.argument("deal")
+@click.option("--draws", type=_DRAWS, default=8192, help="Simulated worlds, for each number six times. [8192]")
+@_options("seed", "threads", "set", "structure", "format", "quiet")
+@_value_option
+def sensitivity(deal: str, **options: Any) -> None:
+    """Which numbers of DEAL matter: tornado, break-even, and shares of the variance."""
+    _answer(deal, "sensitivity", "sensitivity", options)
+
+
+@cli.command()
+@click.argument("deal")
+@click.option("--draws", type=_DRAWS, default=32_768, help="Simulated worlds. [32768]")
+@_options("seed", "threads", "set", "structure", "format", "quiet")
+@_value_option
+@click.option("--group", "groups", multiple=True, metavar="'A + B'", help="Numbers known together. Repeatable.")
+@click.option("--pilot", "pilots", multiple=True, metavar="PEOPLE=COST", help="A trial beforehand. Repeatable.")
+@click.option("--pilot-arm", type=click.FloatRange(0, min_open=True), default=1.0, help="To compare, each. [1]")
+def information(deal: str, **options: Any) -> None:
+    """What knowing more would be worth, before the payer of DEAL chooses and investors fund."""
+    _answer(deal, "information", "information", options)
+
+
+@cli.command()
+@click.argument("deal")
+@click.option("--draws", type=_DRAWS, default=32_768, help="Simulated worlds. [32768]")
+@_options("seed", "threads", "set", "structure", "format", "quiet")
+@_value_option
+def data(deal: str, **options: Any) -> None:
+    """Which data of DEAL are worth collecting: the cost of its data plan, and the most that each item is worth."""
+    _answer(deal, "dataplan", "data_plan", options)
+
+
+def _answer(deal: str, module: str, question: str, options: dict[str, Any]) -> None:
+    """Ask one question of a deal and print the answer."""
+    import importlib
+
+    from simulator.dealfile import load
+
+    loaded = load(deal, options["sets"])
+    asked: dict[str, Any] = {"structures": _known_structures(loaded.structures, options["structures"])}
+    if "values" in options:
+        asked["value"] = _values(loaded, options["values"])
+    if "groups" in options:
+        asked["groups"] = [_group(loaded, text) for text in options["groups"]]
+        asked["pilots"] = [_pilot(text, options["pilot_arm"]) for text in options["pilots"]]
+    ask = getattr(importlib.import_module(f"simulator.{module}"), question)
+    from simulator.run import TooLargeError, will_compile
+
+    quiet = options["quiet"]
+    if not quiet and will_compile():
+        click.echo("compiling the kernels, once for this installation; this takes some seconds", err=True)
+    try:
+        with _progress("draws", quiet) as progress:
+            data = ask(
+                loaded, options["draws"], options["seed"], threads=options["threads"], progress=progress, **asked
+            )
+    except TooLargeError as error:
+        raise click.UsageError(str(error)) from None
+    if options["form"] == "json":
+        _print(_json(data))
+        return
+    from simulator import questions
+
+    if options["form"] == "csv":
+        answers = next(data[key] for key in ("decisions", "items", "structures") if key in data)
+        _print_csv(
+            ["structure", "party", "metric", "statistic", "value", "standard_error"], questions.long_rows(answers)
+        )
+    else:
+        _print_tables(getattr(questions, f"{question}_tables")(data))
+
+
+def _values(loaded: Any, texts: tuple[str, ...]) -> dict[str, float]:
+    """Read --value: money for one additional outcome, by name."""
+    from simulator.deal import outcome_names
+    from simulator.quantity import QuantityError, parse
+    from simulator.yamlfile import nearest
+
+    found: dict[str, float] = {}
+    known = outcome_names(loaded)
+    for text in texts:
+        name, equals, amount = text.rpartition("=")
+        name = name.strip().strip('"')
+        if not equals:
+            raise click.UsageError(f"--value {text!r}; allowed: OUTCOME=AMOUNT, such as {known[0]!r}=10000")
+        if name not in known:
+            near = nearest(name, known)
+            hint = f"did you mean {near!r}?" if near else "allowed: " + ", ".join(known)
+            raise click.UsageError(f"--value: no outcome is called {name!r}; {hint}")
+        try:
+            money = parse(amount.strip(), "money", currency=loaded.currency)
+        except QuantityError as error:
+            raise click.UsageError(f"--value {text!r}: {error}") from None
+        if not money.is_fixed or name in found:
+            what = "given twice" if name in found else "is no fixed amount"
+            raise click.UsageError(f"--value {text!r}: {what}; allowed: OUTCOME=AMOUNT, once for each outcome")
+        found[name] = money.value
+    return found
+
+
+def _group(loaded: Any, text: str) -> list[str]:
+    """Read --group: names of uncertain numbers."""
+    from simulator.plan import compile_plan
+    from simulator.worlds import unknowns
+    from simulator.yamlfile import nearest
+
+    known = [each.name for each in unknowns(compile_plan(loaded))]
+    names = [part.strip() for part in text.split(" + ")]
+    for name in names:
+        if name not in known:
+            near = nearest(name, known)
+            hint = f"did you mean {near!r}?" if near else "allowed: " + ", ".join(known)
+            raise click.UsageError(f"--group: nothing uncertain is called {name!r}; {hint}")
+    return list(dict.fromkeys(names))
+
+
+def _pilot(text: str, arm: float) -> Any:
+    """Read --pilot: people, and what the study costs."""
+    from simulator.information import Pilot
+
+    people, equals, cost = text.partition("=")
+    try:
+        pilot = Pilot(float(people.replace("_", "")), float(cost.replace("_", "")) if equals else None, arm)
+    except ValueError:
+        pilot = Pilot(0.0)
+    if not 1 <= pilot.people * min(arm, 1.0) <= 1e9 or not 0 <= (pilot.cost or 0.0) <= 1e15:
+        raise click.UsageError(f"--pilot {text!r}; allowed: PEOPLE or PEOPLE=COST, at least 1 person on either side")
+    return pilot
+
+
+@cli.command()
 @click.argument("deals", nargs=-1, required=True)
 @_options("set", "quiet")
 def check(deals: tuple[str, ...], sets: tuple[str, ...], quiet: bool) -> None:

@@ -1366,6 +1366,28 @@ class EndsEarly(Model):
     policy_change: PolicyChange | None = None
 
 
+class DataItem(Model):
+    """Something that is collected about the people or the service, and what for."""
+
+    kind: Literal["performance management", "process", "impact", "cost-benefit"]
+    needed_by: Names
+    """Parties that need it."""
+    cost: Cost
+    """Of collecting it once."""
+    passing_on: Cost = Worded("at the start", parse(0, "money"))
+    """To each further party, where it is collected once and shared."""
+    mandatory: Literal["no", "payment evidence", "statutory", "safeguarding", "audit"] = "no"
+    informs: Names = []
+    """Uncertain numbers of the deal, by the name of their quantity or by their path."""
+
+
+class EvidenceServes(Model):
+    """Decisions that what is learned here will serve: how many, and how many people each of them is about."""
+
+    people: Count
+    decisions: Count = parse(1, "number")
+
+
 class Actual(Model):
     """What really happened: never used in the priors."""
 
@@ -1428,6 +1450,8 @@ class Deal(Model):
     """Grade of evidence -> share that is taken off a saving or a social value."""
     stresses: dict[str, dict[str, str | float | int]] = {}
     """Named shocks for stress tests: path (`*` for any name) -> change, such as `times 70%` or `plus 6 months`."""
+    data_items: dict[str, DataItem] = {}
+    evidence_serves: EvidenceServes | None = None
     actual: Actual | None = None
 
 

@@ -33,6 +33,7 @@ from simulator.outcomes import (
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Flags = NDArray[np.int8]
 
 
 class CapTable(NamedTuple):
@@ -178,6 +179,7 @@ def settle_draws(
     by_tranche: Floats,
     by_year: Floats,
     met: Ints,
+    flags: Flags,
 ) -> None:
     """Play the ledgers of one structure over simulated outcomes.
 
@@ -191,6 +193,8 @@ def settle_draws(
         [draws, Y] the payer's cash, filled.
     met
         [K, C + 2] draws in which a clause's trigger was met by cohort, pooled, and for any of them; added to.
+    flags
+        [draws, K, C + 2] the same for each draw, filled; or no draws, where nobody asks.
     """
     number = cohorts.size
     for d in range(values.shape[0]):
@@ -219,4 +223,8 @@ def settle_draws(
             for column in range(number + 1):
                 met[k, column] += book.state[k, column, book_of.MET]
                 any_met = max(any_met, book.state[k, column, book_of.MET])
+                if flags.shape[0] > 0:
+                    flags[d, k, column] = book.state[k, column, book_of.MET]
             met[k, number + 1] += any_met
+            if flags.shape[0] > 0:
+                flags[d, k, number + 1] = any_met

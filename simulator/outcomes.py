@@ -133,6 +133,7 @@ class OutcomeKeys(NamedTuple):
     evidence: Keys  # [O, C]
     arm: Keys  # [O, C]
     chain: Keys  # [chains, C] person by person
+    proof: Keys  # [chains, C] person by person, evidence: other words of the same blocks, unless replicates differ
     person: Keys  # [C] class of a person
     policy: Keys  # [1]
 
@@ -776,7 +777,7 @@ def draw_people(
     evidence), two milestones a Philox block; events, amounts and scores use 53-bit uniforms.
     """
     counts, when, people_of = out.counts, out.when, out.people
-    person_keys, chain_keys, evidence = keys.person, keys.chain, keys.evidence
+    person_keys, chain_keys, proof_keys, evidence = keys.person, keys.chain, keys.proof, keys.evidence
     served_chance, unserved_chance, level = chances.served, chances.unserved, chances.level
     counts[:] = 0.0
     has, would, weight = chances.has, chances.would, chances.weight
@@ -840,6 +841,8 @@ def draw_people(
                 if outcome.chain != chain or outcome.slot // 2 != pair:
                     chain, pair = outcome.chain, outcome.slot // 2
                     w0, w1, w2, w3 = philox(chain_keys[chain, c], draw, person * _SLOTS + pair)
+                    if proof_keys[chain, c] != chain_keys[chain, c]:
+                        _, w1, _, w3 = philox(proof_keys[chain, c], draw, person * _SLOTS + pair)
                 odd = outcome.slot % 2 == 1
                 u = (float(w2 if odd else w0) + 0.5) * _WORD
                 has[o] = able and u < served_chance[o, k]

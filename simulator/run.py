@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from simulator import ledger as book_of
 from simulator.clauses import EACH_PARTICIPANT, new_tally
 from simulator.compiled import is_cached
 from simulator.deal import Deal, Finance, fingerprint, outcome_of
-from simulator.draws import CapTable, settle_draws, simulate_outcomes
+from simulator.draws import CapTable, Flags, settle_draws, simulate_outcomes
 from simulator.ledger import Book, new_book, planned_costs
 from simulator.metrics import CoMoments, Moments
 from simulator.outcomes import AMOUNT, ARMS, COUNTS, SCORE, OutcomeKeys, Outcomes, refer_people
@@ -75,6 +75,17 @@ class DefectError(RuntimeError):
 # ---------------------------------------------------------------------------------------------------------------
 
 
+class Replicates(NamedTuple):
+    """Which numbers each layer of uncertainty draws: another replicate has the same distribution and other draws."""
+
+    parameters: int = 0
+    luck: int = 0
+    measurement: int = 0
+
+
+FIRST = Replicates()
+
+
 @dataclass
 class Simulation:
     """Everything that the blocks of one run share."""
@@ -82,12 +93,15 @@ class Simulation:
     plan: Plan
     seed: int
     names: list[str]
+    replicates: Replicates = FIRST
+    change: Callable[[Floats], None] | None = None
+    """Changes drawn value rows in place. What the parties planned (`plan.expected`) stays as it was."""
 
     def __post_init__(self) -> None:
         """Make the keys and the planned costs."""
         plan = self.plan
-        self.value_keys = parameters.keys_of(plan, self.seed)
-        self.keys = outcome_keys(plan, self.seed)
+        self.value_keys = parameters.keys_of(plan, self.seed, self.replicates.parameters)
+        self.keys = outcome_keys(plan, self.seed, self.replicates)
         self.caps = cap_table(plan)
         people = np.zeros(plan.blocks.size, np.int64)
         refer_people(plan.expected, plan.cohorts, plan.blocks, people)
@@ -107,6 +121,13 @@ class Simulation:
         """Numbers that describe the outcomes of one draw."""
         o, b, c = len(self.plan.outcome_names), self.plan.blocks.size, len(self.plan.cohort_names)
         return (COUNTS + 1) * o * b + ARMS * o * c + b + self.caps.outcome.size * b + 4 * o
+
+    def values(self, start: int, number: int) -> tuple[Floats, dict[int, int]]:
+        """Draw the value rows of draws start.., with what is changed; see :func:`simulator.parameters.values`."""
+        rows, clamped = parameters.values(self.plan, self.value_keys, start, number)
+        if self.change is not None:
+            self.change(rows)
+        return rows, clamped
 
     def outcomes(self, start: int, values: Floats) -> tuple[Outcomes, Ints, Floats, Floats]:
         """Simulate the outcomes of draws start.. with the value rows given."""
@@ -150,12 +171,19 @@ class Simulation:
         return alike if changed is None else self.outcomes(start, changed)
 
     def settle(
-        self, name: str, values: Floats, out: Outcomes, stops: Ints, capped: Floats, met: Ints
+        self,
+        name: str,
+        values: Floats,
+        out: Outcomes,
+        stops: Ints,
+        capped: Floats,
+        met: Ints,
+        flags: Flags | None = None,
     ) -> tuple[Floats, Floats, Floats]:
         """Settle one structure over simulated outcomes.
 
         Returns metrics [draws, METRICS], those of each tranche [draws, N, METRICS] (N is 0 for a single one), and the
-        payers' cash by year [draws, Y].
+        payers' cash by year [draws, Y]. For `met` and `flags` see :func:`settle_draws`.
         """
         plan, n = self.plan, values.shape[0]
         terms = plan.structures[name]
@@ -185,11 +213,13 @@ class Simulation:
             by_tranche,
             by_year,
             met,
+            NO_FLAGS if flags is None else flags,
         )
         return found, by_tranche, by_year
 
 
 NOTHING_PUBLISHED: Floats = np.zeros((0, 0))
+NO_FLAGS: Flags = np.zeros((0, 0, 0), np.int8)
 
 
 def new_book_of(plan: Plan, name: str) -> Book:
@@ -212,23 +242,25 @@ def record_type(plan: Plan) -> NDArray[Any]:
     return np.empty(0, np.float64 if measured else np.int32)
 
 
-def outcome_keys(plan: Plan, seed: int) -> OutcomeKeys:
+def outcome_keys(plan: Plan, seed: int, replicates: Replicates = FIRST) -> OutcomeKeys:
     """Keys of every source of luck and measurement, by names."""
+    _, luck, measurement = replicates
 
-    def grid(layer: str, kind: str, names: Sequence[str]) -> NDArray[np.uint64]:
-        rows = [[chance.key(seed, layer, 0, (kind, name, c)) for c in plan.cohort_names] for name in names]
+    def grid(layer: str, replicate: int, kind: str, names: Sequence[str]) -> NDArray[np.uint64]:
+        rows = [[chance.key(seed, layer, replicate, (kind, name, c)) for c in plan.cohort_names] for name in names]
         return np.array(rows, dtype=np.uint64)
 
     return OutcomeKeys(
-        luck=grid("luck", "outcome", plan.outcome_names),
-        size=grid("luck", "size", plan.outcome_names),
-        before=grid("luck", "before", plan.outcome_names),
-        between=grid("luck", "between cohorts", plan.outcome_names),
-        evidence=grid("measurement", "evidence", plan.outcome_names),
-        arm=grid("measurement", "comparison arm", plan.outcome_names),
-        chain=grid("luck", "people", plan.chain_names),
-        person=grid("luck", "frailty", ["person"])[0],
-        policy=np.array([chance.key(seed, "luck", 0, ("policy change",))], dtype=np.uint64),
+        luck=grid("luck", luck, "outcome", plan.outcome_names),
+        size=grid("luck", luck, "size", plan.outcome_names),
+        before=grid("luck", luck, "before", plan.outcome_names),
+        between=grid("luck", luck, "between cohorts", plan.outcome_names),
+        evidence=grid("measurement", measurement, "evidence", plan.outcome_names),
+        arm=grid("measurement", measurement, "comparison arm", plan.outcome_names),
+        chain=grid("luck", luck, "people", plan.chain_names),
+        proof=grid("luck", measurement, "people", plan.chain_names),
+        person=grid("luck", luck, "frailty", ["person"])[0],
+        policy=np.array([chance.key(seed, "luck", luck, ("policy change",))], dtype=np.uint64),
     )
 
 
@@ -411,13 +443,8 @@ def _block(shared: Simulation, start: int, number: int) -> _Done:
 def settle_variants(shared: Simulation, variants: Sequence[Variant], start: int, number: int) -> list[_Done]:
     """Simulate the outcomes of a block of draws once, and settle them for several variants, each with its names."""
     plan = shared.plan
-    values, clamped = parameters.values(plan, shared.value_keys, start, number)
-    own = [
-        parameters.values(each.simulation.plan, each.simulation.value_keys, start, number)
-        if each.numbers is None
-        else (values, clamped)
-        for each in variants
-    ]
+    values, clamped = shared.values(start, number)
+    own = [each.simulation.values(start, number) if each.numbers is None else (values, clamped) for each in variants]
     totals = np.empty((number, len(plan.outcome_names), 4))
     done = [_NewBlock(each.simulation, number) for each in variants]
     for low in range(0, number, shared.chunk):

@@ -55,7 +55,7 @@ from simulator.parameters import row_by_path
 from simulator.plan import Plan, compile_plan, so_far_label
 from simulator.quantity import parse
 from simulator.reference import Block, Happened, Ledger, limited, meets, play
-from simulator.run import DefectError, environment, header, new_book_of, record_type
+from simulator.run import NO_FLAGS, DefectError, environment, header, new_book_of, record_type
 from simulator.yamlfile import DealError, join_path
 
 Floats = NDArray[np.float64]
@@ -1097,6 +1097,7 @@ def _play_kernels(plan: Plan, name: str, happened: Happened, by_person: bool) ->
         np.zeros((1, 0, METRICS)),
         np.zeros((1, len(plan.years))),
         np.zeros((len(plan.clause_names[name]), len(cohort_names) + 2), np.int64),
+        NO_FLAGS,
     )
     return book, found[0]
 

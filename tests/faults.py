@@ -89,8 +89,8 @@ FAULTS = [
     Fault(
         "every block has the same luck",
         "run.py",
-        "shared.outcomes(start + low, part)",
-        "shared.outcomes(low, part)",
+        "shared.outcomes(start + low, values[low:high])",
+        "shared.outcomes(low, values[low:high])",
         (CLOSED + "draws_do_not_repeat_from_block_to_block",),
     ),
     Fault(
@@ -669,6 +669,77 @@ FAULTS = [
         "first = 0 if reads[i].so_far else c",
         "first = c",
         (CLAUSES + "a_cohort_waits_for_those_above_it_that_are_known_later",),
+    ),
+    # questions
+    Fault(
+        "questions: a draw below the promise counted as one without effect",
+        "triggers.py",
+        "none &= effect <= 0.0",
+        "none &= effect < each.reference",
+        ("test_triggers.py::test_chances_given_that_a_trigger_was_met_are_those_of_the_closed_form",),
+    ),
+    Fault(
+        "questions: a set effect stays correlated",
+        "triggers.py",
+        "joined=_joined_without_effects(self.plan, self.all)",
+        "joined=self.plan.joined",
+        ("test_triggers.py::test_an_effect_that_is_set_is_no_longer_correlated_just_as_in_the_file",),
+    ),
+    Fault(
+        "questions: luck and measurement drawn again together, twice",
+        "luck.py",
+        "Replicates(measurement=1))",
+        "Replicates(luck=1, measurement=1))",
+        ("test_luck.py::test_the_variance_of_a_beta_binomial_is_split_exactly",),
+    ),
+    Fault(
+        "questions: evidence of people is luck",
+        "outcomes.py",
+        "if proof_keys[chain, c] != chain_keys[chain, c]:",
+        "if chain < -1:",
+        ("test_luck.py::test_people_drawn_one_by_one_have_the_same_shares",),
+    ),
+    Fault(
+        "questions: the total index without its interactions",
+        "sensitivity.py",
+        '"total": ratio(0.5 * (a - ab) ** 2, whole)',
+        '"total": ratio((b - centre) * (ab - a), whole)',
+        ("test_sensitivity.py::test_a_product_has_its_interaction_in_the_total_and_not_in_the_first_order",),
+    ),
+    Fault(
+        "questions: correlated numbers have an index each",
+        "sensitivity.py",
+        "        if together is None:",
+        "        if together is None or together:",
+        ("test_sensitivity.py::test_correlated_inputs_have_one_index_and_are_refused_each",),
+    ),
+    Fault(
+        "questions: rules valued on the draws of their fit",
+        "information.py",
+        "rest = [fold for fold in range(FOLDS) if fold != f]",
+        "rest = [f]",
+        ("test_information.py::test_what_has_no_influence_is_worth_nothing_at_a_tied_decision",),
+    ),
+    Fault(
+        "questions: no products of what is known",
+        "information.py",
+        "        for a, i in enumerate(crossed):",
+        "        for a, i in enumerate(crossed[:0]):",
+        ("test_information.py::test_an_interaction_is_found_that_an_additive_rule_misses",),
+    ),
+    Fault(
+        "questions: a pilot that shares the luck of the deal",
+        "information.py",
+        "Replicates(luck=replicate), change)",
+        "Replicates(), change)",
+        ("test_information.py::test_a_pilot_is_worth_what_its_posterior_is",),
+    ),
+    Fault(
+        "questions: what is mandatory may be dropped",
+        "dataplan.py",
+        "advice if item.mandatory == NO else MUST",
+        "advice",
+        ("test_dataplan.py::test_advice_never_says_collect_and_never_drops_what_is_mandatory",),
     ),
 ]
 

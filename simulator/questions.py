@@ -1,0 +1,221 @@
+"""Tables and long rows of the answers to questions: triggers, luck, sensitivity, information."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.text import Text
+
+from simulator.report import _estimate, _money, _number, _percent, _probability, _table, _with_error
+
+Row = tuple[str, str, str, str, Any, Any]
+
+_NAMES = ("share_of_promise", "times", "people")
+_LEAVES = ("value", "probability")
+
+
+def long_rows(answers: Mapping[str, Any]) -> Iterator[Row]:
+    """Yield long rows of answers: structure (or decision), party, metric, statistic, value, standard_error."""
+    for name, found in answers.items():
+        yield from _rows((name,), found)
+
+
+def _rows(path: tuple[str, ...], found: Any) -> Iterator[Row]:
+    place = (path[0], ": ".join(path[1:-1]))
+    if isinstance(found, Mapping):
+        leaf = next((key for key in _LEAVES if key in found and "standard_error" in found), None)
+        if leaf is not None:
+            yield *place, path[-1], leaf, found[leaf], found["standard_error"]
+            rest = {key: each for key, each in found.items() if key not in {leaf, "standard_error", "interval"}}
+        else:
+            rest = dict(found)
+        for key, each in rest.items():
+            yield from _rows((*path, str(key)), each)
+    elif isinstance(found, list):
+        for position, each in enumerate(found):
+            label = next((f"{key} {each[key]:g}" for key in _NAMES if key in each), str(position))
+            yield from _rows((*path, label), each)
+    else:
+        yield *place, path[-1], "value", found, None
+
+
+def _head(data: Mapping[str, Any], more: str = "") -> Text:
+    worth = "; ".join(f"{name} {_money(each)}" for name, each in data.get("value", {}).items())
+    more += f"\nworth of one additional outcome: {worth}" if worth else ""
+    return Text(
+        f"{data['deal']} ({data['currency']})\n{data['draws']:,} draws, seed {data['seed']}, "
+        f"simulator {data['version']}, deal {data['deal_hash'][:12]}{more}\n"
+    )
+
+
+def triggers_tables(data: Mapping[str, Any]) -> list[Any]:
+    """Tables of the triggers: what each says of the true effect, power, and size."""
+    grid = f"\npower and sizes: the first {data['grid_draws']:,} draws" if data["grid_draws"] < data["draws"] else ""
+    tables: list[Any] = [_head(data, grid)]
+    tables.append(Text("True effect: a parameter of the draw, not what happened; positive is good"))
+    table = _table("", "", ["mean", "promised"])
+    for name, each in data["effects"].items():
+        unit = each["unit"]
+        show = _number if unit == "units" and abs(each["expected"]) >= 1 else _percent
+        table.add_row(Text(f"{name}, {unit}"), show(each["expected"]), show(each["promised"]))
+    tables += [table, Text("")]
+    for name, found in data["structures"].items():
+        tables += _trigger_table(name, found)
+        tables += _power_table(name, found["triggers"])
+        for kind, cells in found["sizes"].items():
+            if cells is not None:
+                tables += _size_table(f"{name}: any payment over the size of the {kind.replace('_', ' ')}", cells)
+    return tables
+
+
+_TRIGGER_COLUMNS = {
+    "probability": "P(met)",
+    "false_trigger": "no effect, but met",
+    "missed_trigger": "as promised, not met",
+    "no_effect_if_met": "P(effect ≤ 0 | met)",
+    "below_promise_if_met": "P(< promise | met)",
+    "deadweight_share": "deadweight",
+}
+
+
+def _trigger_cells(each: Mapping[str, Any]) -> list[str]:
+    cells = [_probability(each[key]) for key in list(_TRIGGER_COLUMNS)[:-1]]
+    return [*cells, _estimate(each["deadweight_share"], _percent)]
+
+
+def _trigger_table(name: str, found: Mapping[str, Any]) -> list[Any]:
+    table = _table(name, "trigger", list(_TRIGGER_COLUMNS.values()))
+    for label, each in found["triggers"].items():
+        table.add_row(Text(label), *_trigger_cells(each))
+    pay = found["payments"]
+    line = (
+        f"expected payment {_estimate(pay['expected'], _money)}; at the expected effect "
+        f"{_estimate(pay['at_expected_effect'], _money)}; difference {_estimate(pay['difference'], _money)}"
+    )
+    return [table, Text(line), Text("")]
+
+
+def _power_table(name: str, triggers: Mapping[str, Any]) -> list[Any]:
+    curves = {
+        label: each["power"] for label, each in triggers.items() if each["power"] is not None and "[" not in label
+    }
+    if not curves:
+        return []
+    table = _table(f"{name}: power, P(met) by the true effect", "share of the promise", ["effect", *curves])
+    for position, row in enumerate(next(iter(curves.values()))):
+        cells = [_probability(curve[position]) for curve in curves.values()]
+        effect = "–" if row["effect"] is None else f"{row['effect']:.4g}"
+        table.add_row(_percent(row["share_of_promise"]), effect, *cells)
+    return [table, Text("")]
+
+
+def _size_table(title: str, cells: list[Mapping[str, Any]]) -> list[Any]:
+    table = _table(title, "times the deal's", [*_TRIGGER_COLUMNS.values(), "expected payment"])
+    for each in cells:
+        table.add_row(f"{each['times']:g}", *_trigger_cells(each), _estimate(each["expected_payment"], _money))
+    return [table, Text("")]
+
+
+def luck_tables(data: Mapping[str, Any]) -> list[Any]:
+    """Tables of luck or skill: shares of the variance of each metric."""
+    tables: list[Any] = [
+        _head(data, "\nshares of the variance ± standard error, in this order; they add to 100%"),
+    ]
+    for name, found in data["structures"].items():
+        table = _table(name, "", ["standard deviation", "what we don't know", "luck", "measurement", "draws"])
+        for metric, each in found.items():
+            if each is None:
+                continue
+            show = _money if metric in {"payments", "net_benefit"} else _number
+            shares = [_estimate(each["shares"][layer], _percent) for layer in data["order"]]
+            table.add_row(metric.replace("_", " "), show(each["sd"]), *shares, f"{each['count']:,}")
+        tables += [table, Text("")]
+    return tables
+
+
+def sensitivity_tables(data: Mapping[str, Any]) -> list[Any]:
+    """Tables of a sensitivity analysis: a tornado for each structure and metric, the widest swing first."""
+    tables: list[Any] = [_head(data, "\none number at a time at its 10th and 90th percentile, all others as drawn")]
+    columns = ["p10", "p90", "mean at p10", "mean at p90", "breaks even at", "first order", "total"]
+    for name, found in data["structures"].items():
+        for metric, each in found.items():
+            show = _number if metric == "multiple" else _money
+            title = f"{name}: {metric.replace('_', ' ')}, mean {_estimate(each['mean'], show)}"
+            table = _table(title, "", columns)
+            swings = {label: abs(row["swing"]["value"] or 0.0) for label, row in each["tornado"].items()}
+            for label in sorted(swings, key=lambda label: -swings[label]):
+                shares = _indices(each["indices"].get(label))
+                if swings[label] < 1e-9 * abs(each["mean"]["value"] or 0.0) and shares[1] in {"–", "0.0% ± 0.00%"}:
+                    continue
+                row, unknown = each["tornado"][label], data["unknowns"][label]
+                even = "" if each["break_even"] is None else _even(each["break_even"][label], unknown["unit"])
+                ends = [_in_unit(unknown[point], unknown["unit"]) for point in ("p10", "p90")]
+                means = [_estimate(row[end], show) for end in ("low", "high")]
+                table.add_row(Text(label), *ends, *means, even, *shares)
+            for label in [label for label in each["indices"] if label not in swings]:
+                table.add_row(Text(label), "", "", "", "", "", *_indices(each["indices"][label]))
+            tables += [table, Text("")]
+    return [*tables, *(Text(line) for line in data["notes"])]
+
+
+def _indices(found: Mapping[str, Any] | None) -> list[str]:
+    return ["–", "–"] if found is None else [_estimate(found[key], _percent) for key in ("first", "total")]
+
+
+def _in_unit(value: float, unit: str) -> str:
+    if unit in {"share", "rate"}:
+        return f"{100 * value:.3g}%"
+    return f"{value:.3g} months" if unit == "duration" else f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def _even(found: Mapping[str, Any], unit: str) -> str:
+    if found["value"] is None:
+        return "never" if found["always"] is None else f"never: always {found['always']}"
+    error = found["standard_error"]
+    return _with_error(_in_unit(found["value"], unit), "–" if error is None else _in_unit(error, unit))
+
+
+def information_tables(data: Mapping[str, Any]) -> list[Any]:
+    """Tables of the value of information, the most valuable first, for each decision."""
+    tables: list[Any] = [_head(data)]
+    for label, found in data["decisions"].items():
+        options = "; ".join(f"{option} {_estimate(each, _money)}" for option, each in found["options"].items())
+        table = _table(f"{label}: chooses {found['best']}", "what would be known", ["worth"])
+        table.add_row("the future, luck included", _estimate(found["foresight"], _money))
+        worth = found["information"]
+        moving = [name for name in worth if worth[name]["value"] or worth[name]["standard_error"]]
+        for name in sorted(moving, key=lambda name: -worth[name]["value"]):
+            table.add_row(Text(name), _estimate(worth[name], _money))
+        for each in found["pilots"]:
+            net = "" if each["net"] is None else f"; less its cost {_estimate(each['net'], _money)}"
+            people = f"pilot: {each['people']:,.0f} people, {each['comparison']:,.0f} to compare"
+            table.add_row(people, _estimate(each["worth"], _money) + net)
+        tables += [Text(f"{label}: mean net benefit of {options}"), table]
+        idle = [name for name in worth if name not in moving]
+        if idle:
+            tables.append(Text(f"worth nothing, as far as was found: {', '.join(idle)}"))
+        tables.append(Text(""))
+    return [*tables, *(Text(line) for line in data["notes"])]
+
+
+def data_plan_tables(data: Mapping[str, Any]) -> list[Any]:
+    """Tables of a data plan: costs both ways, and the most that each item could be worth."""
+    serves = data["evidence_serves"]
+    later = (
+        ""
+        if serves is None
+        else f"; later: {serves['decisions']:,.0f} decisions on {serves['people']:,.0f} people each"
+    )
+    tables: list[Any] = [_head(data, f"\nhere: one decision on {data['people_here']:,.0f} people{later}")]
+    columns = ["needed by", "mandatory", "cost, each its own", "collected once", "worth here ≤", "later ≤", ""]
+    table = _table(f"Data plan, {data['currency']}", "", columns)
+    for name, each in data["items"].items():
+        costs = [_money(each[key]) for key in ("cost_each_on_its_own", "cost_collected_once")]
+        worth = [_estimate(each[key], _money) for key in ("worth_here", "worth_later")]
+        cells = [str(len(each["needed_by"])), each["mandatory"], *costs, *worth, each["advice"]]
+        table.add_row(Text(f"{name} ({each['kind']})"), *cells)
+    for part in ("all", "mandatory"):
+        costs = [_money(data["total"][key][part]) for key in ("cost_each_on_its_own", "cost_collected_once")]
+        table.add_row(f"total, {part}", "", "", *costs, "", "", "")
+    return [*tables, table, *(Text(line) for line in data["notes"])]

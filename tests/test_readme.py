@@ -63,6 +63,20 @@ def test_the_clauses_of_the_readme_are_accepted(clause):
     loads(text)
 
 
+def test_the_finance_agreement_of_the_readme_runs():
+    finance = re.search(r"```yaml\n(finance:\n.*?)```", README, flags=re.DOTALL)[1]
+    text = f"""deal: a school
+time: {{start: 2024-04, step: quarter, horizon: 6 years}}
+cohorts: {{all: {{people: 80, referred: 2024-04 to 2025-03}}}}
+outcomes: {{passed: {{without_service: 40%, effect: 50%, known_after: 9 months}}}}
+measures: {{success rate: {{share_of: passed}}}}
+structures: {{it: {{rate_card: {{passed: 110000}}, costs: {{delivery: 3m a year}}}}}}
+{finance}"""
+    answers = simulate(loads(text), draws=256).to_dict()["structures"]["it"]
+    assert set(answers["investor"]["tranches"]) == {"senior", "notes"}
+    assert answers["guarantor"]["name"] == "a foundation"
+
+
 def test_the_perverse_point_of_the_readme_is_printed(monkeypatch):
     monkeypatch.chdir(TOP)
     said = " ".join(re.search(r"it says:\s+\*(.*?)\*", README, flags=re.DOTALL)[1].split())

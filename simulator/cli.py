@@ -469,7 +469,7 @@ def show(deal: str, paths: bool, terms: bool, sets: tuple[str, ...]) -> None:
 @cli.command()
 def schema() -> None:
     """Print the JSON Schema of the deal file, for editors."""
-    from simulator.dealfile import schema as made
+    from simulator.schema import schema as made
 
     _print(_json(made()))
 

@@ -151,7 +151,7 @@ def _within(quantity: Quantity, legal: Range) -> Quantity:
     return quantity.as_chance() if legal.chance or (legal.low >= 0 and legal.high <= 1) else quantity
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """Serialise a quantity as it would be written in a file: numbers stay numbers."""
     if isinstance(value, Worded):
         return value.text()
@@ -167,6 +167,8 @@ class Reads:
 
     unit: str
     legal: Range
+    examples: tuple[str | float, ...] = ()
+    """What an editor offers; by default the examples of the unit."""
 
     def read(self, value: Any, info: ValidationInfo) -> Quantity:
         """Read a value; raises ValueError with what is wrong and what is allowed."""
@@ -182,18 +184,18 @@ class Reads:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.with_info_plain_validator_function(
-            self.read, serialization=core_schema.plain_serializer_function_ser_schema(_plain)
+            self.read, serialization=core_schema.plain_serializer_function_ser_schema(plain_value)
         )
 
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
+        neutral = self.legal.neutral
         return {
-            "anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\S.*$"}],
-            "description": (
-                f"{self.unit}: a number, a distribution such as normal(mean 10%, sd 4%), or a quantity's name"
-            ),
-            "examples": EXAMPLES[self.unit],
+            "type": ["number", "string"],
+            "description": f"{_NOUNS[self.unit]}, any distribution, or a name under quantities."
+            + ("" if neutral is None else f" Neutral: {_bound_text(neutral, self.unit)}."),
+            "examples": list(self.examples or EXAMPLES[self.unit]),
         }
 
 
@@ -212,6 +214,8 @@ class ReadsWorded:
     what: str
     words: tuple[str, ...] = ()
     """Words that may stand in place of a number, for messages."""
+    examples: tuple[str | float, ...] = ()
+    """What an editor offers."""
 
     def read(self, value: Any, info: ValidationInfo) -> Worded:
         """Read a value; raises ValueError with what is wrong and what is allowed."""
@@ -248,15 +252,16 @@ class ReadsWorded:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.with_info_plain_validator_function(
-            self.read, serialization=core_schema.plain_serializer_function_ser_schema(_plain)
+            self.read, serialization=core_schema.plain_serializer_function_ser_schema(plain_value)
         )
 
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         return {
-            "anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^\S.*$"}],
-            "description": f"{self.what}: {self.allowed()}",
+            "type": ["number", "string"],
+            "description": f"{self.allowed()}; the number may be uncertain.",
+            "examples": list(self.examples),
         }
 
 
@@ -290,10 +295,19 @@ def unknown_name(name: str, known: Iterable[str], key: str) -> str:
 
 EXAMPLES: dict[str, list[Any]] = {
     "number": [100, "normal(mean 1.55, sd 0.10)", "50 to 80"],
-    "share": ["10%", "10% ± 4%", "beta(mean 10%, sd 3%)", "5% to 15%"],
+    "share": ["10%", "10% ± 3%", "beta(mean 10%, sd 3%)", "5% to 15%"],
     "money": [250000, "1.2m", "triangular(200k, 250k, 400k)"],
     "duration": ["18 months", "1 quarter", "26 weeks", "uniform(3 months, 9 months)"],
     "rate": ["3.5%", "6%"],
+}
+
+
+_NOUNS = {
+    "number": "A number",
+    "share": "A share (with %)",
+    "money": "An amount of money",
+    "duration": "A time in days, weeks, months, quarters or years",
+    "rate": "A rate a year (with %)",
 }
 
 
@@ -308,32 +322,43 @@ def _kind_of(value: Any) -> str:
 
 
 Share = Annotated[Quantity, Reads("share", Range(0, 1))]
-Nuisance = Annotated[Quantity, Reads("share", Range(0, 1, neutral=0.0))]
+Nuisance = Annotated[Quantity, Reads("share", Range(0, 1, neutral=0.0), ("5%", "5% to 15%", "beta(mean 10%, sd 3%)"))]
 """A share whose neutral value is 0."""
-EffectiveShare = Annotated[Quantity, Reads("share", Range(1e-6, 1, neutral=1.0))]
-Turnout = Annotated[Quantity, Reads("share", Range(0, 10, neutral=1.0))]
-Correlation = Annotated[Quantity, Reads("share", Range(0, 0.99, neutral=0.0))]
-Bias = Annotated[Quantity, Reads("share", Range(-1, INFINITY, neutral=0.0))]
-Effect = Annotated[Quantity, Reads("number", Range(percent=True))]
+EffectiveShare = Annotated[Quantity, Reads("share", Range(1e-6, 1, neutral=1.0), ("70%", "60% to 90%"))]
+Turnout = Annotated[Quantity, Reads("share", Range(0, 10, neutral=1.0), ("90%", "80% to 100%", "pert(60%, 90%, 110%)"))]
+Correlation = Annotated[Quantity, Reads("share", Range(0, 0.99, neutral=0.0), ("20%", "uniform(0%, 40%)"))]
+Bias = Annotated[Quantity, Reads("share", Range(-1, INFINITY, neutral=0.0), ("0% ± 3%", "normal(mean 0%, sd 5%)"))]
+Effect = Annotated[
+    Quantity, Reads("number", Range(percent=True), ("10% ± 4%", "normal(mean 10%, sd 4%)", "-20%", 2.5, "3 ± 1.5"))
+]
 """A share of the level, or units where `effect_as` says so."""
-Level = Annotated[Quantity, Reads("number", Range(0, INFINITY, chance=True))]
-AnyLevel = Annotated[Quantity, Reads("number", Range(chance=True))]
+Level = Annotated[
+    Quantity,
+    Reads("number", Range(0, INFINITY, chance=True), ("30%", "10% to 20%", 1.55, "normal(mean 1.55, sd 0.10)")),
+]
+AnyLevel = Annotated[
+    Quantity, Reads("number", Range(chance=True), ("30%", "10% to 20%", 1.55, "normal(mean 1.55, sd 0.10)"))
+]
 """A level that may be negative: of a score."""
-Shock = Annotated[Quantity, Reads("number", Range(neutral=0.0, percent=True))]
+Shock = Annotated[
+    Quantity, Reads("number", Range(neutral=0.0, percent=True), ("0% ± 5%", "normal(mean 0%, sd 5%)", "0 ± 2"))
+]
 """A share of the level; units for scores."""
-Relative = Annotated[Quantity, Reads("number", Range(0, INFINITY, neutral=1.0, percent=True))]
-Spread = Annotated[Quantity, Reads("number", Range(0, INFINITY))]
-Between = Annotated[Quantity, Reads("share", Range(0, 10, neutral=0.0))]
-Learning = Annotated[Quantity, Reads("share", Range(-1, 10, neutral=0.0))]
-Persistence = Annotated[Quantity, Reads("share", Range(0, 1, neutral=1.0))]
-ClusterSize = Annotated[Quantity, Reads("number", Range(1, 1e12))]
-PositiveShare = Annotated[Quantity, Reads("share", Range(1e-6, 1))]
-Count = Annotated[Quantity, Reads("number", Range(0, 1e12))]
+Relative = Annotated[
+    Quantity, Reads("number", Range(0, INFINITY, neutral=1.0, percent=True), (1.5, "150%", "50% ± 10%"))
+]
+Spread = Annotated[Quantity, Reads("number", Range(0, INFINITY), (8, "100 ± 10"))]
+Between = Annotated[Quantity, Reads("share", Range(0, 10, neutral=0.0), ("10%", "5% to 15%"))]
+Learning = Annotated[Quantity, Reads("share", Range(-1, 10, neutral=0.0), ("5%", "-10%", "0% ± 10%"))]
+Persistence = Annotated[Quantity, Reads("share", Range(0, 1, neutral=1.0), ("60%", "50% to 80%"))]
+ClusterSize = Annotated[Quantity, Reads("number", Range(1, 1e12), (25, "uniform(10, 40)"))]
+PositiveShare = Annotated[Quantity, Reads("share", Range(1e-6, 1), ("80%", "70% to 90%"))]
+Count = Annotated[Quantity, Reads("number", Range(0, 1e12), (100, "50 to 80"))]
 Money = Annotated[Quantity, Reads("money", Range(0, 1e18))]
 Lag = Annotated[Quantity, Reads("duration", Range(0, 1200))]
 Delay = Annotated[Quantity, Reads("duration", Range(0, 1200, neutral=0.0))]
-Dispersion = Annotated[Quantity, Reads("number", Range(1e-6, INFINITY))]
-Rate = Annotated[Quantity, Reads("rate", Range(-0.5, 1))]
+Dispersion = Annotated[Quantity, Reads("number", Range(1e-6, INFINITY), (0.8, "0.5 to 1.2"))]
+Rate = Annotated[Quantity, Reads("rate", Range(-0.5, 1), ("2%", "1% to 3%"))]
 Trend = Annotated[
     Worded,
     ReadsWorded(
@@ -343,6 +368,7 @@ Trend = Annotated[
         before=False,
         default="a year",
         what="change a year",
+        examples=("-2% a year", "1% ± 1% a year", "0.5 a year"),
     ),
 ]
 Effectiveness = Annotated[Quantity, Reads("share", Range(0, 100))]
@@ -366,6 +392,7 @@ InterestRate = Annotated[
         before=False,
         default="nominal",
         what="rate a year",
+        examples=("6% nominal", "3.5% real"),
     ),
 ]
 Cost = Annotated[
@@ -385,6 +412,13 @@ Cost = Annotated[
         before=False,
         default="at the start",
         what="cost",
+        examples=(
+            "640000 a year",
+            "50k at the start",
+            "600 per person",
+            "20k at the end",
+            "normal(mean 250k, sd 20k) a year",
+        ),
     ),
 ]
 Bound = Annotated[
@@ -404,6 +438,7 @@ Bound = Annotated[
         before=True,
         default=None,
         what="bound",
+        examples=("at least 10%", "at most 1.2", "more than 0", "less than 30%"),
     ),
 ]
 Rounding = Annotated[
@@ -432,6 +467,7 @@ ArmSize = Annotated[
         before=False,
         default="people",
         what="number of people",
+        examples=("10 per person", "500 people"),
     ),
 ]
 Enough = Annotated[
@@ -454,6 +490,7 @@ Called = Annotated[
         before=False,
         default=None,
         what="time of calling capital",
+        examples=("1 quarter ahead", "3 months ahead"),
         words=("at the start",),
     ),
 ]
@@ -546,9 +583,19 @@ def _duration(value: Any) -> int:
     return round(quantity.value)
 
 
-_TEXT_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^\d{4}-\d{2}"})
-MonthField = Annotated[Month, PlainValidator(_month), PlainSerializer(lambda m: m.text()), _TEXT_SCHEMA]
-WindowField = Annotated[Window, PlainValidator(_window), PlainSerializer(lambda w: w.text()), _TEXT_SCHEMA]
+_DATED = {"type": "string", "pattern": r"^\s*\d{4}-\d{2}"}
+MonthField = Annotated[
+    Month,
+    PlainValidator(_month),
+    PlainSerializer(lambda m: m.text()),
+    WithJsonSchema({**_DATED, "examples": ["2024-04"]}),
+]
+WindowField = Annotated[
+    Window,
+    PlainValidator(_window),
+    PlainSerializer(lambda w: w.text()),
+    WithJsonSchema({**_DATED, "examples": ["2024-04 to 2026-03"]}),
+]
 YearsField = Annotated[
     Years,
     PlainValidator(_years),
@@ -559,7 +606,7 @@ MonthsField = Annotated[
     int,
     PlainValidator(_duration),
     PlainSerializer(lambda months: f"{months} months"),
-    WithJsonSchema({"type": "string", "pattern": r"^\d.*(month|year|quarter)", "examples": ["9 years"]}),
+    WithJsonSchema({"type": "string", "pattern": r"^\s*\d", "examples": ["9 years", "36 months"]}),
 ]
 
 
@@ -591,7 +638,8 @@ class _OrNumber:
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        return {"anyOf": [{"type": "number"}, {"type": "string"}, handler(schema)]}
+        number = {"type": ["number", "string"], "examples": EXAMPLES["money"]}
+        return {"anyOf": [number, handler(schema)]}
 
 
 class Model(BaseModel):
@@ -607,11 +655,17 @@ class Time(Model):
     """
 
     start: MonthField
+    """Month in which the deal begins: present values are at its first day."""
     step: Literal["month", "quarter", "half year", "year"] = "quarter"
+    """How finely the deal is played."""
     horizon: MonthsField
+    """How far it is played; the last payment must fall within it."""
     prices: Literal["nominal"] = "nominal"
+    """Money of the file is nominal."""
     financial_year_starts: Literal[MONTH_NAMES] = "April"  # type: ignore[valid-type]
+    """Month in which the payer's financial year begins, for caps of a year and costs by year."""
     service: WindowField | None = None
+    """Months of service; by default from the first referral to the last referral or claim."""
 
     @property
     def months(self) -> int:
@@ -654,8 +708,11 @@ class Rates(Model):
     """Discount rates a year. A present value is at the start of the deal, in nominal money."""
 
     investor: InterestRate = Worded("nominal", parse(0.06, "rate"))
+    """The investor's discount rate and hurdle."""
     payer: InterestRate = Worded("real", parse(0.035, "rate"))
+    """The outcome payer's discount rate; real ones are raised by inflation."""
     inflation: Rate = parse(0.02, "rate")
+    """Inflation a year, between real and nominal rates."""
 
 
 class _OrNone:
@@ -671,7 +728,9 @@ class Cohort(Model):
     """People referred over a window, evenly, in whole people."""
 
     people: Count
+    """Planned number of people referred."""
     referred: WindowField
+    """Months over which they are referred, evenly; both inclusive."""
     referrals: Turnout = parse(1.0, "share")
     """Share of the planned people who are referred."""
     attrition: Nuisance = parse(0.0, "share")
@@ -679,12 +738,14 @@ class Cohort(Model):
     last_claim: Annotated[MonthField | None, BeforeValidator(lambda v: None if v == "none" else v), _OrNone()] = None
     """Outcomes achieved after this month are not counted."""
     if_cut_short: Literal["counts as far as it ran", "does not run"] = "counts as far as it ran"
+    """What a cohort counts for if referrals stop before it is complete."""
 
 
 class ComparisonArm(Model):
     """The evaluator's comparison group of a cohort."""
 
     people: ArmSize
+    """Its size, or its size per person of the cohort."""
     effective_share: EffectiveShare = parse(1.0, "share")
     """Effective size over nominal size (matched controls are re-used)."""
     shared_bias: Bias = parse(0.0, "share")
@@ -736,13 +797,16 @@ class Segment(Model):
     share: Share | None = None
     """Share of the people of every cohort; one segment may leave it out and is the rest."""
     levels: dict[str, Relative] = {}
+    """Level of the segment over that of the outcome, by outcome or chain."""
     effects: dict[str, Relative] = {}
+    """Effect of the segment over that of the outcome, by outcome or chain."""
 
 
 class Step(Model):
     """A milestone of a chain; `chance` is among those who took the step that it follows."""
 
     chance: Share
+    """Chance of the step, with the service."""
     after: Lag = parse("0 months", "duration")
     """Time after the step that it follows, or after referral for a first step."""
     follows: str | None = None
@@ -750,21 +814,27 @@ class Step(Model):
     instead_of: str | None = None
     """The chance is among those who took the step before and did not take this one."""
     unit: str = "people"
+    """What is counted, for tables."""
     evidence: Evidence | None = None
+    """By default that of the chain."""
 
 
 class WithoutService(Model):
     """What a chain would be without the service: another chance of its first steps, later steps alike."""
 
     first_step: Share
+    """Chance of the first steps without the service."""
 
 
 class Outcome(Model):
     """Something true of a participant: yes/no, events, an amount, a score, or a chain of milestones (`steps`)."""
 
     counts: Literal["yes or no", "events", "amount", "score", "milestones"] = "yes or no"
+    """What is known of a person: whether or not, how often, how much (days), which score, or which steps of a chain."""
     better: Literal["more", "fewer"] = "more"
+    """Whether more or fewer of it is good."""
     unit: str | None = None
+    """What is counted, for tables: people, events, days."""
     without_service: (
         Annotated[
             Annotated[AnyLevel, Tag("number")]
@@ -774,11 +844,13 @@ class Outcome(Model):
         ]
         | None
     ) = None
-    """The true counterfactual: level a person; for milestones the chance of the first steps."""
+    """The true level a person without the service, not the contract's baseline; of milestones that of first steps."""
     effect: Effect = parse(0.0, "share")
+    """What the service does to the level: a share of it, or units with `effect_as: units`."""
     effect_as: Literal["share", "units"] = "share"
     """share: level with service = without x (1 + effect); units: without + effect."""
     promised_effect: Effect | None = None
+    """The effect that was promised; for reports only."""
     of_those: str | None = None
     """A yes/no outcome or milestone above: only those who had it can have this one, and the level is among them."""
     any: PositiveShare = parse(1.0, "share")
@@ -786,6 +858,7 @@ class Outcome(Model):
     spread: Spread = parse(0.0, "number")
     """Standard deviation between people: of a score, or of an amount among those who have any."""
     before: Before | None = None
+    """The same people before the service, for before-and-after measures."""
     trend: Trend = Worded("a year", parse(0.0, "number"))
     """Change a year of the level without the service, from the start of the deal: the baseline does not follow it."""
     common_shock: Shock = parse(0.0, "number")
@@ -793,6 +866,7 @@ class Outcome(Model):
     between_cohorts: Between = parse(0.0, "share")
     """Relative standard deviation of the level from cohort to cohort (of scores: relative to `spread`)."""
     clusters: Clusters | None = None
+    """People come in clusters whose members are alike."""
     learning: Learning = parse(0.0, "share")
     """Growth of the effect from cohort to cohort, in the order of their referrals; negative where it wears off."""
     delay: Delay = parse("0 months", "duration")
@@ -800,14 +874,19 @@ class Outcome(Model):
     baseline: AnyLevel | None = None
     """The contract's assumed level without the service; the truth may differ."""
     baseline_resets: BaselineResets | None = None
+    """The contract measures its baseline anew at intervals."""
     dispersion: Annotated[
         Annotated[Dispersion, Tag("number")] | Annotated[Literal["none"], Tag("word")], _form_of("none")
     ] = "none"
     """Size of the negative binomial a person: variance = mean + mean^2 / dispersion; none: Poisson."""
     known_after: Lag = parse("0 months", "duration")
+    """Time from referral until the outcome is known."""
     comparison_arm: ComparisonArm | None = None
+    """The evaluator's comparison group of every cohort."""
     evidence: Evidence = Evidence()
+    """Missing and mistaken evidence."""
     steps: dict[str, Step] | None = None
+    """Milestones in their order, by name."""
 
 
 Against = Annotated[
@@ -844,11 +923,15 @@ class Measure(Model):
     """
 
     count_of: str | None = None
+    """Verified outcomes."""
     share_of: str | None = None
+    """Share of the people who have it."""
     mean_of: str | None = None
     """Events, amount or score a person."""
     reduction_in: str | None = None
+    """By how much it is lower than `against`."""
     increase_in: str | None = None
+    """By how much it is higher than `against`."""
     ratio_of: TwoNames | None = None
     """The first over the second; not known where the second is not above 0."""
     sum_of: dict[str, Weight] | None = None
@@ -862,6 +945,7 @@ class Measure(Model):
     against: Against | None = None
     """comparison_arm, the outcome's baseline, the same people before, or a fixed level a person."""
     as_: Literal["share", "units", "per person"] = Field(default="share", alias="as")
+    """A share of the level compared with, units in all, or units per person."""
     over: Literal["each cohort", "cohorts so far"] = "each cohort"
     """In a clause for each cohort: of that cohort alone, or of it and the cohorts above it in the file."""
     divided_by: Unit | None = None
@@ -895,8 +979,11 @@ class Table(Model):
     """An amount by measure: `points` are [level, amount]; a level belongs to the step that begins there."""
 
     below: Money
+    """Amount below the first point."""
     points: list[tuple[Effect, Money]]
+    """[LEVEL, AMOUNT], levels rising."""
     between: Literal["steps", "straight line"] = "steps"
+    """What is paid between two points."""
     above: Money | None = None
     """Amount above the last point; by default that of the last point."""
 
@@ -905,23 +992,30 @@ class Amount(Model):
     """price or share x measure, a lump sum, by measure with a table (times a second measure where named), or bands."""
 
     price: Money | None = None
+    """Price of one unit of `times`."""
     share: Share | None = None
     """Share of a measure in money: of a saving."""
     per: Unit | None = None
     """The price is for so much of the measure: 1%, 100."""
     lump_sum: Money | None = None
+    """One sum."""
     by: str | None = None
+    """The measure by which `table` is read."""
     table: Table | None = None
+    """Amounts by the measure `by`."""
     bands: list[tuple[Effect, BandRate]] | None = None
     """[level, price or share]: what is between one level and the next is paid at the rate of the first."""
     times: str | None = None
+    """The outcome or measure that is multiplied."""
 
 
 class ClauseCap(Model):
     """Limits of one clause."""
 
     payments: Money | None = None
+    """Money that the clause pays at most."""
     outcomes: Count | None = None
+    """Outcomes that it pays for at most."""
 
 
 def _clause_cap(value: Any) -> Any:
@@ -949,6 +1043,7 @@ class Clause(Model):
     """One rule of an outcomes contract: for / due / unless / only if / when / amount / less / at most."""
 
     for_: Literal["each participant", "each cohort", "all cohorts that ran", "the contract"] = Field(alias="for")
+    """Whose results it reads."""
     due: Annotated[
         Literal["when known", "evenly", "at the start", "at the end", "when referred"],
         BeforeValidator(lambda v: _DUE.get(v, v) if isinstance(v, str) else v),
@@ -966,12 +1061,14 @@ class Clause(Model):
     any_of: dict[str, Bound] = {}
     """One of them must hold, too."""
     amount: Amount
+    """What it pays."""
     at_least: Money | None = None
     """Minimum payment, where the trigger is met."""
     indexed: Indexed | None = None
     less: Names = []
     """Clauses, itself among them perhaps: what was paid under them so far is taken off."""
     at_most: ClauseCapField | None = None
+    """Most that it pays: money, or payments and outcomes."""
 
     @property
     def reads(self) -> list[str]:
@@ -984,18 +1081,26 @@ class GroupThreshold(Model):
     """Short form: at least so many of the group, or nothing."""
 
     outcome: str
+    """The outcome (or measure) that is counted."""
     at_least: ArmSize
+    """Number or share of people from which it pays."""
     pays: Money
+    """What it pays."""
     for_: Literal["each cohort", "all cohorts that ran"] = Field(default="all cohorts that ran", alias="for")
+    """Whose results are counted."""
 
 
 class ControlComparison(Model):
     """Short form: an intervention group against a comparison arm (or a baseline)."""
 
     outcome: str
+    """The outcome that is compared."""
     each_cohort: Bound
+    """Bound of a cohort's result."""
     pooled: Bound | None = None
+    """Bound of all cohorts together, where no cohort met its own."""
     against: Against = "comparison_arm"
+    """comparison_arm, the outcome's baseline, the same people before, or a fixed level a person."""
     price: Money | None = None
     """Price per unit by which the group did better."""
     pays: Money | None = None
@@ -1020,7 +1125,9 @@ class CardRow(Model):
     """One row of a rate card."""
 
     price: Money
+    """Price of one."""
     at_most: ClauseCapField | None = None
+    """Most that the row pays: money, or payments and outcomes."""
 
 
 def _card_row(value: Any) -> Any:
@@ -1034,19 +1141,26 @@ class Caps(Model):
     """Limits of a structure. Clauses due in one period take a shared cap in the file's order."""
 
     per_person: Money | None = None
+    """Most that one person's outcomes earn."""
     year: Money | None = None
     """Per financial year."""
     contract: Money | None = None
+    """Most that is paid in all."""
     over_the_year: Literal["lost", "carried forward"] = "lost"
+    """What happens to money above the cap of the year."""
 
 
 class Costs(Model):
     """What running the deal costs: `NUMBER [at the start | a year | per person | at the end]`."""
 
     set_up: Cost | None = None
+    """Before the service."""
     delivery: Cost | None = None
+    """The service itself."""
     management: Cost | None = None
+    """Running the contract."""
     evaluation: Cost | None = None
+    """Measuring results."""
 
 
 class RateTable(Model):
@@ -1117,6 +1231,7 @@ class Tranche(Model):
     """
 
     commitment: Money
+    """Capital that investors promise."""
     order: Annotated[int, Field(ge=1, le=60, strict=True)] | None = None
     """Who is paid first: 1 before 2; by default the order of the file. Tranches of one order share."""
     coupon: Annotated[Coupon, BeforeValidator(_rate_alone), _OrNumber()] | None = None
@@ -1214,6 +1329,7 @@ class Finance(Model):
     recycled: Annotated[bool, Strict()] = True
     """Whether receipts pay for remaining planned costs before investors are repaid."""
     when_money_runs_out: Literal["provider advance", "stop referrals"] = "provider advance"
+    """What happens when capital and receipts do not cover the next costs."""
     surplus_to_investors: Share | None = None
     """Share of what is left after capital is repaid; the rest goes to the provider. By default all of it to those who
     are promised no return (neither a coupon nor a maturity), and to the provider if there is nobody of that kind."""
@@ -1279,21 +1395,32 @@ class Structure(Model):
     """How results turn into money. Several stand side by side in a deal file."""
 
     note: str | None = None
+    """For readers."""
     payers: dict[str, Share] | None = None
+    """Outcome payers and their shares, 100% in all."""
     pays: dict[str, Clause] = {}
+    """Clauses, by name."""
     rate_card: dict[str, CardRowField] | None = None
+    """Short form: a price for each outcome or measure."""
     group_threshold: GroupThreshold | None = None
+    """Short form: one sum if enough of the group succeed."""
     control_comparison: ControlComparison | None = None
+    """Short form: a group against a comparison arm or a baseline."""
     fee: Money | None = None
+    """Short form: a fee, results or not."""
     paid: Literal["evenly", "at the start", "at the end"] | None = None
+    """When the fee is paid."""
     each_person: EachPersonField | None = None
     at_most: Caps = Caps()
+    """Limits of the structure."""
     paid_after: Delay = parse("0 months", "duration")
     """From the measurement of a result to its payment."""
     costs: Costs | None = None
+    """What running it costs; by default those at the top."""
     payer_costs: Costs | None = None
     """The payer's own costs of the contract; its cost is these and the payments."""
     finance: FinanceOrNone | None = None
+    """The investors' terms, or none; by default those at the top."""
     effectiveness: Effectiveness | None = None
     """Effect of the service under this structure as a share of what the file says; by default the same, 100%."""
 
@@ -1322,6 +1449,7 @@ class RankCorrelation(Model):
         PlainValidator(_pair),
         WithJsonSchema({"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}),
     ]
+    """Two names under `quantities`."""
     rank: Annotated[
         float,
         PlainValidator(_rank),
@@ -1358,12 +1486,14 @@ class PolicyChange(Model):
     """A change of policy stops referrals and service; people already referred are still counted."""
 
     chance_a_year: Nuisance
+    """Chance a year that it comes."""
 
 
 class EndsEarly(Model):
     """What may end the deal early."""
 
     policy_change: PolicyChange | None = None
+    """A change of policy stops referrals and service."""
 
 
 class DataItem(Model):
@@ -1392,9 +1522,13 @@ class Actual(Model):
     """What really happened: never used in the priors."""
 
     payments: Money
+    """What was paid in all."""
     structure: str = "as signed"
+    """The structure under which it was paid."""
     source: str
+    """Where that is published."""
     note: str | None = None
+    """For readers."""
 
 
 def _no_truth(value: Any) -> Any:
@@ -1413,16 +1547,23 @@ class Deal(Model):
     """A deal: who is served, what is measured, and the payment structures side by side."""
 
     deal: str
+    """Name of the deal."""
     currency: Annotated[str, AfterValidator(_currency)] = "GBP"
+    """Three capital letters."""
     note: str | None = None
+    """For readers."""
     sources: dict[str, str] = {}
+    """Where the facts are published, by a name of your choice."""
     facts: dict[str, str] = {}
     """Path -> source of the number there (or of all numbers below it)."""
     assumptions: dict[str, str] = {}
     """Path -> why this value, where no source gives one."""
     time: Time
+    """Start, step and horizon."""
     rates: Rates = Rates()
+    """Discount rates and inflation."""
     engine: Literal["by the rules", "aggregate", "people"] = "by the rules"
+    """How outcomes are drawn; by default people one by one only if a rule needs it."""
     luck_only: Annotated[bool, Strict()] = False
     """Sets every nuisance to its neutral value."""
     quantities: dict[str, Annotated[str | float | int, BeforeValidator(_no_truth)]] = {}
@@ -1430,18 +1571,27 @@ class Deal(Model):
     correlations: list[RankCorrelation] = []
     """Between named quantities; pairs that are not listed are independent, unless others join them."""
     cohorts: dict[str, Cohort]
+    """People by cohort, by name."""
     frailty_correlation: Correlation = parse(0.0, "share")
     """Correlation between one person's yes/no outcomes and milestones, on the logistic latent scale."""
     segments: dict[str, Segment] = {}
     """People of unlike risk in every cohort; none means that all are alike."""
     outcomes: dict[str, Outcome]
+    """What is true of a participant, by name."""
     measures: dict[str, Measure] = {}
+    """Numbers that clauses read, by name; an outcome's name is its count."""
     payers: dict[str, Share] = {}
+    """Outcome payers of every structure that names none."""
     costs: Costs = Costs()
+    """Costs of every structure that names none."""
     payer_costs: Costs = Costs()
+    """The payers' own costs of every structure that names none."""
     finance: FinanceOrNone = "none"
+    """Finance of every structure that names none."""
     structures: dict[str, Structure]
+    """Payment structures side by side, by name."""
     ends_early: EndsEarly = EndsEarly()
+    """What may end the deal early."""
     savings: dict[str, Saving] | None = None
     """What additional outcomes save public bodies."""
     social_value: dict[str, Worth] | None = None
@@ -1453,6 +1603,7 @@ class Deal(Model):
     data_items: dict[str, DataItem] = {}
     evidence_serves: EvidenceServes | None = None
     actual: Actual | None = None
+    """What really happened: never used in the priors."""
 
 
 # ---------------------------------------------------------------------------------------------------------------

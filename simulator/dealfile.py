@@ -413,23 +413,3 @@ def _leaves_of(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
 def show(deal: Deal) -> str:
     """Return the fully resolved deal as a deal file, which reads back as the same deal."""
     return dump({key: value for key, value in to_plain(deal).items() if value not in ({}, [])})
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of the deal file."""
-    made = _any_of(Deal.model_json_schema(by_alias=True))
-    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    # a file that extends another needs to say nothing itself
-    made["if"], made["else"] = {"required": ["extends"]}, {"required": made.pop("required")}
-    made["properties"]["extends"] = {
-        "type": "string",
-        "description": "A deal file whose values are taken where this one has none.",
-    }
-    return made
-
-
-def _any_of(schema: Any) -> Any:
-    """Replace oneOf: a word such as `none` is text too, so that two forms may fit."""
-    if isinstance(schema, dict):
-        return {"anyOf" if key == "oneOf" else key: _any_of(value) for key, value in schema.items()}
-    return [_any_of(each) for each in schema] if isinstance(schema, list) else schema

@@ -8,9 +8,10 @@ import pytest
 from scipy import stats
 
 from simulator import copula, parameters
-from simulator.dealfile import loads, paths, schema, show
+from simulator.dealfile import loads, paths, show
 from simulator.plan import compile_plan
 from simulator.run import simulate
+from simulator.schema import schema
 from simulator.yamlfile import DealError
 
 DRAWS = 100_000

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "simulator"
 LAYERS = [
     {"compiled", "copula", "journal", "quantity", "yamlfile"},
     {"deal", "chance", "clauses", "metrics", "result"},
-    {"finance_checks", "outcomes", "waterfall", "agreement", "shocks"},
+    {"finance_checks", "outcomes", "waterfall", "agreement", "schema", "shocks"},
     {"checks", "ledger", "reference"},
     {"dealfile", "worth"},
     {"plan", "observed", "draws", "terms"},
@@ -40,6 +40,7 @@ DESCRIPTION = {
     "terms",
     "agreement",
     "finance_checks",
+    "schema",
 }
 
 

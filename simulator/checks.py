@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
+from typing import Any
 
 from simulator import copula, shocks
 from simulator.deal import (
@@ -16,6 +17,7 @@ from simulator.deal import (
     Deal,
     Leaf,
     Measure,
+    Model,
     Outcome,
     Structure,
     WithoutService,
@@ -31,6 +33,7 @@ from simulator.deal import (
     uncertain_names,
     unknown_name,
 )
+from simulator.doubts import Doubts
 from simulator.finance_checks import finance_problems
 from simulator.quantity import UNITS, Quantity, QuantityError, parse
 from simulator.yamlfile import join_path, nearest, split_path
@@ -39,7 +42,7 @@ Path = tuple[str | int, ...]
 Found = Iterator[tuple[Path, str]]
 
 
-def problems(deal: Deal, *, changed: bool = False) -> list[tuple[Path, str]]:
+def problems(deal: Deal, *, changed: bool = False, doubts: Doubts | None = None) -> list[tuple[Path, str]]:
     """List every mistake that the types alone cannot see.
 
     Parameters
@@ -48,31 +51,48 @@ def problems(deal: Deal, *, changed: bool = False) -> list[tuple[Path, str]]:
         The deal as written, short forms included.
     changed
         Whether values were changed after the file was read, so that a named quantity may have lost its use.
+    doubts
+        Values that are known to be wrong and were replaced: what may only follow from them is left out.
 
     Returns
     -------
     list of (path, message)
         Empty if the deal can be simulated.
     """
-    found = list(_named_quantities(deal, changed))
-    found += _correlations(deal, changed)
-    found += _cohorts(deal)
-    found += _segments(deal)
-    found += _outcomes(deal)
-    names_clash = any(path[0] == "outcomes" for path, _ in found)
-    found += _short_forms(deal)
-    if found and (names_clash or any(path[0] == "structures" for path, _ in found)):
-        return found
+    doubts = Doubts(to_plain(deal)) if doubts is None else doubts
+    first = [*_empty_names(deal, ()), *_named_quantities(deal, changed or bool(doubts)), *_correlations(deal, changed)]
+    first += [*_cohorts(deal), *_segments(deal), *_outcomes(deal)]
+    forms = list(_short_forms(deal))
+    found = [each for each in [*first, *forms] if not doubts.follow(each[0])]
+    for path, _ in first:
+        doubts.add(path, lost=path[0] in {"outcomes", "measures"} and (len(path) < 3 or path[2] in _SHAPING))
+    for path, _ in forms:
+        doubts.add(path[:2])
     resolved = resolve(deal)
-    found += _measures(resolved)
-    found += ((_written(deal, path), message) for path, message in _structures(resolved))
-    found += _worths(deal)
-    if not found:
-        found += _provenance(deal, resolved, changed)
-        found += _data_items(deal, resolved, changed)
-        found += _horizon(resolved)
-        found += _stresses(resolved)
-    return found
+    second = [each for each in _measures(resolved) if not forms or each[0][1] in deal.measures]
+    for path, text in _structures(resolved):
+        where = _written(deal, path)
+        if where != ("payers",) or deal.payers:  # borrowed from another structure: said there
+            second.append((where, text))
+    second += _worths(deal)
+    second += _provenance(deal, resolved, changed, doubts)
+    found += [each for each in second if not doubts.follow(each[0])]
+    return found or ([] if doubts else [*_data_items(deal, resolved, changed), *_horizon(resolved), *_stresses(resolved)])
+
+
+_SHAPING = {"counts", "steps", "of_those"}  # what other parts read of an outcome, beside whether there is a yardstick
+
+
+def _empty_names(part: Any, path: Path) -> Found:
+    """Find names without a letter, which no path and no table could show."""
+    if isinstance(part, Model):
+        for name, field in type(part).model_fields.items():
+            yield from _empty_names(getattr(part, name), (*path, field.alias or name))
+    elif isinstance(part, dict):
+        for name, item in part.items():
+            if not name.strip():
+                yield (*path, name), "the name is empty; allowed: a name of one letter or more"
+            yield from _empty_names(item, (*path, name))
 
 
 def _stresses(resolved: Deal) -> Found:
@@ -716,7 +736,7 @@ def _only_for_groups(path: Path, clause: Clause) -> Found:
         yield (*path, key), f"is only for cohorts; allowed for {clause.for_}: leave it out"
 
 
-def _provenance(deal: Deal, resolved: Deal, changed: bool) -> Found:
+def _provenance(deal: Deal, resolved: Deal, changed: bool, doubts: Doubts) -> Found:
     written, full = to_plain(deal), to_plain(resolved)
     for kind in ("facts", "assumptions"):
         for text in getattr(deal, kind):
@@ -725,7 +745,8 @@ def _provenance(deal: Deal, resolved: Deal, changed: bool) -> Found:
             except ValueError as error:
                 yield (kind, text), str(error)
                 continue
-            if not (changed or exists(written, path) or exists(full, path)):
+            made = path[0] == "measures" and bool(doubts)  # a short form in doubt may make it
+            if not (changed or made or doubts.touch(path) or exists(written, path) or exists(full, path)):
                 yield (kind, text), "there is nothing at this path; allowed: paths as sib show --paths prints them"
     if deal.actual is not None and deal.actual.structure not in deal.structures:
         yield ("actual", "structure"), _known(deal.actual.structure, deal.structures, "structure")

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import copy
 import json
-import types
-import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from simulator.checks import problems
-from simulator.deal import EXAMPLES, Deal, Month, Reads, ReadsWorded, Window, leaves, put, resolve, to_plain
+from simulator.deal import Deal, leaves, put, resolve, to_plain
+from simulator.doubts import Doubts
+from simulator.grammar import is_field, keys_at, stand_in, wanted
 from simulator.yamlfile import (
     DealError,
     Document,
@@ -146,17 +146,29 @@ def _changed_later(
 
 
 def _validated(data: dict[str, Any], source: _Source, context: dict[str, Any]) -> Deal:
-    written = _read(data, source, context)
-    found = problems(written, changed=bool(source.sets))
-    if found:
-        raise DealError([source.problem(path, message) for path, message in found])
+    doubts = Doubts(data)
+    written, found = _read(data, source, context, doubts)
+    said = {each.path for each in found}
+    found += [each for each in _empty_values(data, source) if each.path not in said]
+    if written is not None:
+        further = problems(written, changed=bool(source.sets), doubts=doubts)
+        found += [source.problem(path, message) for path, message in further]
+    if found or written is None:
+        raise DealError(found)
     return resolve(written)
 
 
-def _read(data: dict[str, Any], source: _Source, context: dict[str, Any]) -> Deal:
-    """Read data by the types; names that are no quantities are left to the checks unless the types are wrong too."""
+def _read(
+    data: dict[str, Any], source: _Source, context: dict[str, Any], doubts: Doubts
+) -> tuple[Deal | None, list[Problem]]:
+    """Read data by the types: the deal and what is wrong.
+
+    Values in error are replaced by others that might stand there, and noted as doubtful, so that the rest can be
+    judged; None in place of the deal if that leads nowhere. Names that are no quantities are left to the checks
+    unless the types are wrong too.
+    """
     try:
-        return Deal.model_validate(data, context=context)
+        return Deal.model_validate(data, context=context), []
     except ValidationError as found:
         error = found
     if isinstance(quantities := data.get("quantities", {}), dict):
@@ -164,7 +176,55 @@ def _read(data: dict[str, Any], source: _Source, context: dict[str, Any]) -> Dea
             Deal.model_validate(data, context=context | {"quantities": frozenset(quantities)})
         except ValidationError as found:
             error = found
-    raise DealError(list(_explained(error, data, source))) from None
+    problems_of_types = list(_explained(error, data, source))
+    mended = copy.deepcopy(data)
+    for _ in range(3):  # a value that is replaced may have hidden others
+        try:
+            _mend(mended, error, doubts)
+        except (LookupError, TypeError, ValueError):
+            break
+        try:
+            return Deal.model_validate(mended, context=context), problems_of_types
+        except ValidationError as found:
+            error = found
+    return None, problems_of_types
+
+
+def _mend(data: dict[str, Any], error: ValidationError, doubts: Doubts) -> None:
+    """Take out keys that are unknown, and replace values that are wrong, in place."""
+    for each in error.errors():
+        path = _path_in(each["loc"], data, each["type"])
+        if path[0] == "correlations":  # places in a list would shift
+            data.pop("correlations", None)
+            doubts.add(("correlations",))
+        elif each["type"] == "extra_forbidden":
+            _take_out(data, path)
+            doubts.forget(path)
+        else:
+            value = stand_in(path)
+            put(data, path, value)
+            doubts.add(path, lost=isinstance(value, str | bool | list | dict))
+
+
+def _take_out(data: Any, path: Path) -> None:
+    for part in path[:-1]:
+        data = _inside(data, part)
+    del data[path[-1]]
+
+
+def _empty_values(data: dict[str, Any], source: _Source) -> Iterator[Problem]:
+    """A key without a value would be read as if it were not there."""
+    for path in _paths_of_nothing(data, ()):
+        if path not in source.sets:
+            yield source.problem(path, f"an empty value; allowed: {wanted(path)}; or leave the key out")
+
+
+def _paths_of_nothing(value: Any, path: Path) -> Iterator[Path]:
+    if value is None:
+        yield path
+    elif isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _paths_of_nothing(item, (*path, key))
 
 
 def _extended(document: Document, folder: FilePath) -> tuple[Document, ...]:
@@ -207,7 +267,7 @@ def _parent_exists(data: Any, path: Path) -> bool:
     if isinstance(here, list):
         return _inside(here, path[-1]) is not _ABSENT
     # a new name beside others is a value that is missing only if the file knows the key or the types do
-    return isinstance(here, dict) and (path[-1] in here or _is_field(path))
+    return isinstance(here, dict) and (path[-1] in here or is_field(path))
 
 
 def _can_stand(data: Any, path: Path) -> bool:
@@ -215,7 +275,7 @@ def _can_stand(data: Any, path: Path) -> bool:
     here = data
     for length, part in enumerate(path, start=1):
         here = _inside(here, part)
-        if here is _ABSENT and not _is_field(path[:length]):
+        if here is _ABSENT and not is_field(path[:length]):
             return False
     return True
 
@@ -226,32 +286,34 @@ def _can_stand(data: Any, path: Path) -> bool:
 
 
 def _explained(error: ValidationError, data: Any, source: _Source) -> Iterator[Problem]:
-    for each in error.errors():
-        path = _path_in(each["loc"], data, each["type"])
-        kind = each["type"]
-        if kind == "extra_forbidden":
-            known = _keys_at(path[:-1])
+    found = [(each, _path_in(each["loc"], data, each["type"])) for each in error.errors()]
+    meant = set()  # keys that are missing because they are misspelt
+    for each, path in found:
+        if each["type"] == "extra_forbidden":
+            known = keys_at(path[:-1])
             near = nearest(str(path[-1]), known)
+            meant.add((*path[:-1], near))
             hint = f"did you mean {near!r}?" if near else "allowed: " + ", ".join(known)
             yield source.problem(path, f"unknown key; {hint}", key=True)
-        else:
+    for each, path in found:
+        if each["type"] != "extra_forbidden" and not (each["type"] == "missing" and path in meant):
             yield source.problem(path, _message(each, path))
 
 
 def _message(each: Mapping[str, Any], path: Path) -> str:
     kind, value = each["type"], each.get("input")
     if kind == "missing":
-        return f"is needed; allowed: {_wanted(path)}"
+        return f"is needed; allowed: {wanted(path)}"
     if kind == "value_error":
         return str(each["msg"]).removeprefix("Value error, ")
     if len(path) == 2 and path[0] == "quantities":
         return f"{_shown(value)} is no quantity; allowed: a number or a distribution such as normal(mean 10%, sd 4%)"
     if kind == "literal_error":
         hint = each["ctx"]["expected"].replace("'", "")
-        keys = _keys_at(path)
+        keys = keys_at(path)
         return f"{_shown(value)} is not known; allowed: {hint}" + (f", or a mapping of {', '.join(keys)}" * bool(keys))
     if kind in {"model_type", "dict_type", "model_attributes_type"}:
-        known = _keys_at(path)
+        known = keys_at(path)
         return f"{_shown(value)} is no mapping; allowed: " + (", ".join(known) or "NAME: VALUE")
     if kind == "string_type":
         return f"{_shown(value)} is no text; allowed: a text (in quotes, if it looks like a number)"
@@ -295,79 +357,6 @@ def _inside(here: Any, part: str | int) -> Any:
     if isinstance(here, list) and str(part).isdigit() and int(part) < len(here):
         return here[int(part)]
     return _ABSENT
-
-
-def _candidates(annotation: Any) -> Iterator[Any]:
-    origin = typing.get_origin(annotation)
-    if origin is typing.Annotated:
-        yield from _candidates(typing.get_args(annotation)[0])
-    elif origin in {typing.Union, types.UnionType}:
-        for each in typing.get_args(annotation):
-            yield from _candidates(each)
-    else:
-        yield annotation
-
-
-def _descend(annotation: Any, part: str | int) -> Iterator[Any]:
-    for each in _candidates(annotation):
-        if isinstance(each, type) and issubclass(each, BaseModel):
-            for name, field in each.model_fields.items():
-                if part in {name, field.alias}:
-                    yield typing.Annotated[field.annotation, None, *field.metadata]
-        elif typing.get_origin(each) is dict:
-            yield typing.get_args(each)[1]
-        elif typing.get_origin(each) in {list, tuple} and str(part).isdigit():
-            arguments = typing.get_args(each)
-            yield arguments[int(part) % len(arguments)]
-
-
-def _types_at(path: Path) -> list[Any]:
-    found: list[Any] = [Deal]
-    for part in path:
-        found = [deeper for each in found for deeper in _descend(each, part)]
-    return found
-
-
-def _wanted(path: Path) -> str:
-    """What may stand at a path, for a value that is missing."""
-    for each in _types_at(path):
-        for reads in getattr(each, "__metadata__", ()):
-            if isinstance(reads, Reads):
-                noun = "an amount of money" if reads.unit == "money" else f"a {reads.unit}"
-                return f"{noun} such as {' or '.join(map(str, EXAMPLES[reads.unit][:2]))}"
-            if isinstance(reads, ReadsWorded):
-                return reads.allowed()
-        for candidate in _candidates(each):
-            if typing.get_origin(candidate) is typing.Literal:
-                return ", ".join(typing.get_args(candidate))
-            if typing.get_origin(candidate) is dict:
-                return "NAME: VALUE"
-            if candidate in _WANTED:
-                return _WANTED[candidate]
-    keys = _keys_at(path)
-    return f"a mapping of {', '.join(keys)}" if keys else "give it a value"
-
-
-_WANTED: dict[Any, str] = {
-    str: "a text",
-    int: "a duration such as 9 years or 36 months",
-    Month: "a month such as 2010-09",
-    Window: "months such as 2010-09 to 2012-08",
-}
-
-
-def _keys_at(path: Path) -> list[str]:
-    keys: list[str] = []
-    for each in _types_at(path):
-        for candidate in _candidates(each):
-            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-                keys += [field.alias or name for name, field in candidate.model_fields.items()]
-    return keys
-
-
-def _is_field(path: Path) -> bool:
-    """Whether the last part is a key of the grammar (not a name that people give)."""
-    return bool(path) and path[-1] in _keys_at(path[:-1])
 
 
 # ---------------------------------------------------------------------------------------------------------------

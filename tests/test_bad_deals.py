@@ -3,6 +3,7 @@
 Each file in bad_deals begins with what is expected of it: `# expected: LINE:COLUMN path: what; what is allowed`.
 """
 
+import copy
 import random
 import re
 import subprocess
@@ -11,10 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from simulator import dealfile
 from simulator.dealfile import load, loads
+from simulator.doubts import Doubts
+from simulator.grammar import is_field
 from simulator.plan import compile_plan
 from simulator.run import simulate
-from simulator.yamlfile import DealError
+from simulator.yamlfile import DealError, dump, read_text
 
 FOLDER = Path(__file__).parent / "bad_deals"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -316,3 +320,110 @@ def test_an_empty_value_anywhere_is_refused_or_runs():
         if head:
             judged("\n".join([*lines[:at], head[0], *lines[at + 1 :]]) + "\n")
             judged("\n".join([*lines[:at], head[0] + " {}", *lines[at + 1 :]]) + "\n")
+
+
+# ---------------------------------------------------------------------------------------------------
+# One mistake does not hide another, and is not said twice
+# ---------------------------------------------------------------------------------------------------
+
+
+def places(value, path=()):
+    """Every path of plain data, the names of provenance left out."""
+    if path:
+        yield path
+    if path[:1] not in {("facts",), ("assumptions",), ("sources",)}:
+        for key, item in (
+            value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ())
+        ):
+            yield from places(item, (*path, key))
+
+
+def with_mistakes(data):
+    """Deals with one mistake of types each: a value that cannot be, or a key of the grammar misspelt."""
+    for number, path in enumerate(places(data)):
+        for kind in ("value", "key"):
+            wrong = copy.deepcopy(data)
+            here = wrong
+            for part in path[:-1]:
+                here = here[part]
+            if kind == "value":
+                here[path[-1]] = (-7, "zzz", "5 years", [1], True)[number % 5]
+            elif is_field(path):
+                items = [(f"{key}q" if key == path[-1] else key, item) for key, item in here.items()]
+                here.clear()
+                here.update(items)
+            yield wrong
+
+
+def by_types_and_further(data, monkeypatch):
+    """What the types say of a file, and what is said beside; None if the types find nothing."""
+    text, said = dump(data), []
+    for further in (False, True):
+        with monkeypatch.context() as patched:
+            if not further:
+                patched.setattr(dealfile, "problems", lambda *_, **__: [])
+            try:
+                loads(text)
+                said.append(set())
+            except DealError as error:
+                said.append({str(problem) for problem in error.problems})
+    return (said[0], said[1] - said[0]) if said[0] else None
+
+
+@pytest.mark.parametrize("careless", [False, True])
+def test_a_mistake_of_types_brings_no_other_message(careless, monkeypatch):
+    if careless:  # as it would be if nothing were left out
+        monkeypatch.setattr(Doubts, "follow", lambda *_: False)
+    found = [by_types_and_further(each, monkeypatch) for each in with_mistakes(read_text(GOOD, "deal").data)]
+    wrong = [each for each in found if each is not None]
+    assert len(wrong) > 150
+    assert (sum(bool(further) for _, further in wrong) > 30) is careless
+    assert careless or not any(further for _, further in wrong)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("people: 8,", "people: many,"),
+        ("better: fewer", "better: less"),
+        ("dispersion: 0.7", "dispersoin: 0.7"),
+        ("step: quarter", "step: fortnight"),
+        ("price: 100}", "price: free}"),
+        ("set_up: 20000", "set_up: [20000]"),
+    ],
+)
+def test_a_mistake_of_types_hides_no_mistake_of_rules_elsewhere(old, new):
+    rules = GOOD.replace("{city: 60%,", "{city: 70%,").replace("unless: each\n", "unless: eech\n")
+    rules = rules.replace("time.start: the contract", "time.begin: the contract")
+    three = mistakes(rules)
+    assert len(three) == 3
+    assert old in rules
+    four = mistakes(rules.replace(old, new, 1))
+    assert set(three) < set(four)
+    assert len(four) == 4
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path"),
+    [
+        ("  first year:  {", "  '': {", 'cohorts.""'),
+        ("  in work:\n", "  ' ':\n", 'outcomes." "'),
+        ("  more work: {", "  '': {", 'measures.""'),
+        ("  card:\n", "  '':\n", 'structures.""'),
+        ("      each:\n", "      '':\n", 'structures.comparison.pays.""'),
+        ("      moves in: {", "      '': {", 'outcomes.home.steps.""'),
+        ("{city: 60%,", "{'': 60%,", 'payers.""'),
+        ("  lag: uniform", "  '': uniform", 'quantities.""'),
+    ],
+)
+def test_a_name_may_not_be_empty(old, new, path):
+    assert any(f" {path}: the name is empty; allowed: " in line for line in mistakes(GOOD.replace(old, new, 1)))
+
+
+@pytest.mark.parametrize("key", ["unit", "baseline", "of_those", "before"])
+@pytest.mark.parametrize("nothing", ["", "null", "~"])
+def test_a_key_without_a_value_is_not_read_as_if_it_were_not_there(key, nothing):
+    (line,) = mistakes(
+        GOOD.replace("    known_after: 9 months\n", f"    known_after: 9 months\n    {key}: {nothing}\n")
+    )
+    assert f" outcomes.in work.{key}: an empty value; allowed: " in line

@@ -11,7 +11,8 @@ PACKAGE = Path(__file__).parent.parent / "simulator"
 LAYERS = [
     {"compiled", "copula", "journal", "quantity", "yamlfile"},
     {"deal", "chance", "clauses", "metrics", "result"},
-    {"finance_checks", "outcomes", "waterfall", "agreement", "schema", "shocks"},
+    {"finance_checks", "outcomes", "waterfall", "agreement", "grammar", "schema", "shocks"},
+    {"doubts"},
     {"checks", "ledger", "reference"},
     {"dealfile", "worth"},
     {"plan", "observed", "draws", "terms"},
@@ -41,6 +42,8 @@ DESCRIPTION = {
     "agreement",
     "finance_checks",
     "schema",
+    "grammar",
+    "doubts",
 }
 
 

@@ -21,7 +21,7 @@ import click
 
 from simulator import __version__
 
-MOST_DRAWS = 10**12
+MOST_DRAWS = 10**12  # as in run.py, which is not loaded here
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -444,14 +444,17 @@ def check(deals: tuple[str, ...], sets: tuple[str, ...], quiet: bool) -> None:
 @click.argument("deal")
 @click.option("--paths", is_flag=True, help="List every path that --set can change, with its value.")
 @click.option("--terms", is_flag=True, help="Say each clause in plain English, with what it pays at every result.")
-@_options("set")
-def show(deal: str, paths: bool, terms: bool, sets: tuple[str, ...]) -> None:
+@_options("set", "format")
+def show(deal: str, paths: bool, terms: bool, sets: tuple[str, ...], form: str) -> None:
     """The fully resolved DEAL, which reads back as the same deal."""
     from simulator import dealfile
+    from simulator.deal import to_plain
     from simulator.yamlfile import join_path
 
     if paths and terms:
         raise click.UsageError("--paths and --terms are two answers; allowed: one of them")
+    if terms and form != "table":
+        raise click.UsageError("--terms is a text; allowed: without --format")
     loaded = dealfile.load(deal, sets)
     if terms:
         from simulator.terms import text
@@ -459,11 +462,20 @@ def show(deal: str, paths: bool, terms: bool, sets: tuple[str, ...]) -> None:
         _print(text(loaded))
         return
     if not paths:
-        _print(dealfile.show(loaded).rstrip("\n"))
+        if form == "csv":
+            raise click.UsageError("a deal is no table; allowed: --format json, or csv with --paths")
+        _print(_json(to_plain(loaded)) if form == "json" else dealfile.show(loaded).rstrip("\n"))
         return
-    for path, value, neutral in dealfile.paths(loaded):
+    rows = [(join_path(path), value, neutral) for path, value, neutral in dealfile.paths(loaded)]
+    if form == "json":
+        _print(_json([dict(zip(("path", "value", "neutral"), row, strict=True)) for row in rows]))
+        return
+    if form == "csv":
+        _print_csv(["path", "value", "neutral"], rows)
+        return
+    for path, value, neutral in rows:
         note = "" if neutral is None else f"    # neutral: {neutral}"
-        _print(f"{join_path(path)}={value}{note}")
+        _print(f"{path}={value}{note}")
 
 
 @cli.command()

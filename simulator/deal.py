@@ -104,9 +104,13 @@ class Range:
 
     def allowed(self, unit: str) -> str:
         """Say what is allowed, in the words of the file."""
+        return f"allowed: {self.words(unit)}"
+
+    def words(self, unit: str) -> str:
+        """Return the bounds in the words of the file, such as `0% to 100%` or `at least 0 months`."""
         if self.high >= _NO_LIMIT:
-            return f"allowed: at least {_bound_text(self.low, unit)}"
-        return f"allowed: {_bound_text(self.low, unit)} to {_bound_text(self.high, unit)}"
+            return f"at least {_bound_text(self.low, unit)}"
+        return f"{_bound_text(self.low, unit)} to {_bound_text(self.high, unit)}"
 
 
 _NO_LIMIT = 1e12  # legal bounds from here on only keep arithmetic exact

@@ -22,7 +22,7 @@ from simulator.outcomes import (
     new_chances,
 )
 from simulator.plan import Plan, compile_plan
-from simulator.run import DefectError, Simulation, header, record_type
+from simulator.run import MOST_DRAWS, DefectError, Simulation, header, record_type
 from simulator.yamlfile import join_path
 
 Path = tuple[str | int, ...]
@@ -53,12 +53,12 @@ def explain(
     KeyError
         For an unknown structure.
     ValueError
-        If the draw is negative.
+        If there is no such draw.
     DefectError
         If the twin and the kernels do not agree; a defect of ours.
     """
-    if draw < 0:
-        raise ValueError(f"draw: {draw} is out of range; allowed: 0 or more")
+    if not 0 <= draw < MOST_DRAWS:
+        raise ValueError(f"draw: {draw} is out of range; allowed: 0 to {MOST_DRAWS - 1}")
     names = [structure] if structure is not None else structures or list(deal.structures)
     for name in names:
         if name not in deal.structures:

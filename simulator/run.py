@@ -22,7 +22,7 @@ from simulator import chance, metrics, parameters
 from simulator import ledger as book_of
 from simulator.clauses import EACH_PARTICIPANT, new_tally
 from simulator.compiled import is_cached
-from simulator.deal import Deal, Finance, fingerprint, outcome_of
+from simulator.deal import Deal, Finance, Range, fingerprint, outcome_of
 from simulator.draws import CapTable, Flags, settle_draws, simulate_outcomes
 from simulator.ledger import Book, new_book, planned_costs
 from simulator.metrics import CoMoments, Moments
@@ -35,6 +35,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 BLOCK = 4096
+MOST_DRAWS = 10**12
+"""Draws are addressed by whole numbers below this."""
 KEPT = 1_048_576
 """Draws on which quantiles of secondary metrics rest."""
 _SCRATCH_BYTES = 32e6
@@ -363,8 +365,8 @@ def simulate(
         If an account does not balance; a defect of ours.
     """
     begun = time.perf_counter()
-    if draws < 1:
-        raise ValueError(f"draws: {draws} is out of range; allowed: at least 1")
+    if not 1 <= draws <= MOST_DRAWS:
+        raise ValueError(f"draws: {draws} is out of range; allowed: at least 1, at most {MOST_DRAWS}")
     names = list(deal.structures) if structures is None else list(structures)
     for name in names:
         if name not in deal.structures:
@@ -717,9 +719,9 @@ def _warnings(plan: Plan, draws: int, found: dict[str, Found], clamped: dict[int
     lines = []
     for index, number in sorted(clamped.items()):
         column = plan.columns[index]
+        legal = Range(column.low, column.high).words(column.quantity.unit)
         lines.append(
-            f"{join_path(column.path)}: {number:,} of {draws:,} draws fell outside {column.low:g} to {column.high:g} "
-            "and were set to the bound"
+            f"{join_path(column.path)}: {number:,} of {draws:,} draws were not {legal} and were set to the bound"
         )
     for name, each in found.items():
         if each.late:

@@ -267,6 +267,27 @@ def test_an_interrupted_run_says_so_and_prints_nothing(form):
 
 
 @posix
+@pytest.mark.parametrize(("home", "quietly"), [("start", True), ("cli", False)])
+def test_an_interrupt_while_the_command_is_imported_leaves_no_traceback(home, quietly):
+    program = f"""\
+import builtins, os, signal, sys
+from simulator import start
+imported = builtins.__import__
+def importing(name, *more):
+    if name == "click":
+        os.kill(os.getpid(), signal.SIGINT)
+    return imported(name, *more)
+builtins.__import__ = importing
+sys.argv = ["sib", "schema"]
+from simulator.{home} import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, timeout=60)
+    assert ((done.returncode, done.stdout, done.stderr) == (130, b"", b"interrupted\n")) is quietly
+    assert (b"Traceback" in done.stderr) is not quietly
+
+
+@posix
 def test_an_interrupt_does_not_wait_for_kernels_that_are_being_compiled(tmp_path):
     words = [*COMMAND, "run", str(AUGSBURG), "--draws", "10"]
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}

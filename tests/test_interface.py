@@ -502,3 +502,26 @@ def test_the_schema_refuses_what_an_editor_should_mark(path, value, schema):
     assert schema.is_valid(data)
     here[path[-1]] = value
     assert not schema.is_valid(data)
+
+
+def test_the_shown_deal_and_its_paths_come_as_json_and_csv_too():
+    words = ("show", PATHS["augsburg"])
+    deal = load(PATHS["augsburg"])
+    assert loads(json.dumps(json.loads(sib_(*words, "--format", "json")))) == deal
+    rows = json.loads(sib_(*words, "--paths", "--format", "json"))
+    assert rows == [
+        {**row, "neutral": row["neutral"] or None}
+        for row in csv.DictReader(io.StringIO(sib_(*words, "--paths", "--format", "csv")))
+    ]
+    assert [(row["path"], row["value"]) for row in rows] == [(join_path(path), value) for path, value, _ in paths(deal)]
+    done = CliRunner().invoke(cli, ["show", str(PATHS["augsburg"]), "--format", "csv"])
+    assert done.exit_code == 2
+
+
+@pytest.mark.parametrize("draw", [-1, 10**12, 10**20])
+def test_a_draw_that_cannot_be_is_refused_in_words(draw):
+    with pytest.raises(ValueError, match=r"draw: .* is out of range; allowed: 0 to 999999999999"):
+        sib.explain(load(PATHS["augsburg"]), draw=draw)
+    if draw > 10**12:
+        with pytest.raises(ValueError, match=r"draws: .* is out of range; allowed: at least 1, at most 1000000000000"):
+            sib.simulate(load(PATHS["augsburg"]), draws=draw)

@@ -28,6 +28,7 @@ LAYERS = [
     {"report"},
     {"value_tables", "questions"},
     {"cli"},
+    {"start"},
 ]
 KERNELS = {"chance", "clauses", "waterfall", "metrics", "outcomes", "ledger", "worth", "draws"}
 DESCRIPTION = {

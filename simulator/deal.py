@@ -375,7 +375,7 @@ Trend = Annotated[
         examples=("-2% a year", "1% ± 1% a year", "0.5 a year"),
     ),
 ]
-Effectiveness = Annotated[Quantity, Reads("share", Range(0, 100))]
+Effectiveness = Annotated[Quantity, Reads("share", Range(0, 100), ("90%", "110%", "80% to 120%"))]
 UnitValue = Annotated[
     Worded,
     ReadsWorded(
@@ -385,6 +385,7 @@ UnitValue = Annotated[
         before=False,
         default="once",
         what="worth of an outcome",
+        examples=("5000 a year", "1200 once", "normal(mean 5000, sd 800) a year"),
     ),
 ]
 InterestRate = Annotated[
@@ -454,13 +455,14 @@ Rounding = Annotated[
         before=True,
         default=None,
         what="rounding rule",
+        examples=("to 1%", "down to 1", "up to 0.5"),
     ),
 ]
-Weight = Annotated[Quantity, Reads("number", Range(percent=True))]
+Weight = Annotated[Quantity, Reads("number", Range(percent=True), ("80%", 46, -1))]
 """A weight or a unit value: 80% or 46; may be negative, for deductions."""
-Unit = Annotated[Quantity, Reads("number", Range(1e-12, INFINITY, percent=True))]
+Unit = Annotated[Quantity, Reads("number", Range(1e-12, INFINITY, percent=True), ("1%", 100))]
 """The unit of a measure that a price is for: 1% or 100."""
-BandRate = Annotated[Quantity, Reads("number", Range(0, 1e18, percent=True))]
+BandRate = Annotated[Quantity, Reads("number", Range(0, 1e18, percent=True), (250, "40%"))]
 """A price or a share."""
 ArmSize = Annotated[
     Worded,
@@ -1040,7 +1042,9 @@ class Indexed(Model):
     """Amounts rise by a yearly rate, in whole years from a base month."""
 
     a_year: Rate
+    """Rise a year."""
     from_: MonthField = Field(alias="from")
+    """Month in which amounts are as the file says."""
 
 
 class Clause(Model):
@@ -1069,6 +1073,7 @@ class Clause(Model):
     at_least: Money | None = None
     """Minimum payment, where the trigger is met."""
     indexed: Indexed | None = None
+    """Its amounts rise with prices."""
     less: Names = []
     """Clauses, itself among them perhaps: what was paid under them so far is taken off."""
     at_most: ClauseCapField | None = None
@@ -1415,6 +1420,7 @@ class Structure(Model):
     paid: Literal["evenly", "at the start", "at the end"] | None = None
     """When the fee is paid."""
     each_person: EachPersonField | None = None
+    """Short form: a price for each person who is referred, or beside a fee for those above a number."""
     at_most: Caps = Caps()
     """Limits of the structure."""
     paid_after: Delay = parse("0 months", "duration")
@@ -1466,7 +1472,9 @@ class Worth(Model):
     """What one additional outcome is worth to society: money once, or so much a year for as long as it lasts."""
 
     outcome: str
+    """The outcome of which additional ones are worth something."""
     each: UnitValue
+    """What one more is worth."""
     after: Lag = parse("0 months", "duration")
     """Time from when the outcome is known to the worth, or to its beginning."""
     lasts: Lag | None = None

@@ -91,7 +91,10 @@ class OpenedDeal:
     def written(self, sets: Sequence[str] = ()) -> Deal:
         """Return the deal in the file's own words, short forms included, neither checked nor resolved."""
         data, source, context, _ = self._changed(sets)
-        return _read(data, source, context)
+        deal, found = _read(data, source, context, Doubts(data))
+        if found or deal is None:
+            raise DealError(found)
+        return deal
 
     def deal(self, sets: Sequence[str] = ()) -> Deal:
         """Apply changes as :func:`load` does; resolve and check. Raises DealError."""

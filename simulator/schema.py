@@ -102,7 +102,8 @@ def _texts() -> dict[str, dict[str, str]]:
         model = getattr(described, node.name, None) if isinstance(node, ast.ClassDef) else None
         if not (isinstance(node, ast.ClassDef) and isinstance(model, type) and issubclass(model, BaseModel)):
             continue
-        found[node.name] = {}
+        bases = [each.id for each in node.bases if isinstance(each, ast.Name)]
+        found[node.name] = {key: text for base in bases for key, text in found.get(base, {}).items()}
         for field, text in zip(node.body, node.body[1:], strict=False):
             if (
                 isinstance(field, ast.AnnAssign)

@@ -10,6 +10,7 @@ from typing import Any
 from simulator import copula, shocks
 from simulator.deal import (
     COMPOSED_KINDS,
+    MOST_NAMED,
     PARTICIPANTS,
     SINGLE_KINDS,
     Amount,
@@ -24,6 +25,7 @@ from simulator.deal import (
     exists,
     leaves,
     measure_of,
+    named_clauses,
     outcome_names,
     outcome_of,
     outcomes_read,
@@ -635,8 +637,9 @@ def _structures(deal: Deal) -> Found:
             if own & labels:
                 yield (*path, "pays", key), f"{min(own & labels)!r} is taken in the answers; allowed: another name"
             labels |= own
-        if len(above) > 60:
-            yield (*path, "pays"), f"{len(above)} clauses are too many; allowed: up to 60"
+        if len(named := named_clauses(structure)) > MOST_NAMED:
+            what = f"{len(named)} clauses that others name (unless, only_if, less) are too many"
+            yield (*path, "pays"), f"{what}; allowed: up to {MOST_NAMED}"
         yield from finance_problems(deal, structure, (*path, "finance"))
 
 

@@ -66,7 +66,8 @@ CLAUSE = np.dtype(
     [
         ("scope", np.int64),
         ("due", np.int64),
-        ("unless", np.int64),  # bit j: falls away where the trigger of clause j was met
+        ("bit", np.int64),  # by which others name it in the next and in only_if and less; 0 where none does
+        ("unless", np.int64),  # falls away where the trigger of one of these was met
         ("first_condition", np.int64),
         ("end_condition", np.int64),
         ("rate_at", np.int64),  # price or lump sum
@@ -82,8 +83,8 @@ CLAUSE = np.dtype(
         ("outcome", np.int64),  # outcome that the clause counts or is gated by, -1 none
         ("counted", np.int64),  # measure that says how much of it is counted, -1 none
         ("above_people_at", np.int64),  # with WHEN_REFERRED: people who are not paid for
-        ("only_if", np.int64),  # bit j: paid only where the trigger of clause j (or another of these) was met
-        ("less", np.int64),  # bit j: what clause j was paid so far is taken off
+        ("only_if", np.int64),  # paid only where the trigger of one of these was met
+        ("less", np.int64),  # what these were paid so far is taken off
         ("first_any", np.int64),  # conditions of which one must hold
         ("end_any", np.int64),
         ("per_at", np.int64),  # unit of the measure that a price is for

@@ -2023,6 +2023,16 @@ def is_share(deal: Deal, name: str) -> bool:
     return measure.kind == "share" or (measure.kind in {"reduction", "increase"} and measure.as_ == "share")
 
 
+MOST_NAMED = 60
+"""Clauses of a structure that others may name; the ledger keeps which of them were triggered in one integer."""
+
+
+def named_clauses(structure: Structure) -> list[str]:
+    """Names of the clauses that others (or they themselves) name, in the order of the file."""
+    named = {name for each in structure.pays.values() for name in (*each.unless, *each.only_if, *each.less)}
+    return [name for name in structure.pays if name in named]
+
+
 def needs_people(deal: Deal) -> bool:
     """Whether a rule of the file couples one person's outcomes, so that people must be drawn one by one.
 

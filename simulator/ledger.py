@@ -527,7 +527,7 @@ def play(
             if clause.scope == EACH_PARTICIPANT:
                 if buckets[k, t, QUANTITY] > 0.0:
                     state[k, number, MET] = 1
-                    triggered |= 1 << k
+                    triggered |= clause.bit
                     settled[k, number, UNCAPPED_MONEY] += buckets[k, t, GROSS] * rise
                     payable += _settle(
                         v,
@@ -567,12 +567,12 @@ def play(
                     raw *= rise
                     if clause.less != 0:
                         for j in range(clauses.size):
-                            if clause.less & (1 << j):
+                            if clause.less & clauses[j].bit:
                                 raw -= totals[2 + j]
                         raw = max(raw, 0.0)
                     if met:
                         state[k, column, MET] = 1
-                        triggered |= 1 << k
+                        triggered |= clause.bit
                     settled[k, column, UNCAPPED_MONEY] += raw
                     if raw > 0.0 or quantity > 0.0:
                         payable += _settle(v, clause, caps, k, column, raw, quantity, totals, so_far, settled, state)
@@ -584,7 +584,7 @@ def play(
                 raw *= rise
                 if raw > 0.0:
                     state[k, number, MET] = 1
-                    triggered |= 1 << k
+                    triggered |= clause.bit
                     settled[k, number, UNCAPPED_MONEY] += raw
                     payable += _settle(v, clause, caps, k, number, raw, 0.0, totals, so_far, settled, state)
         if payable > 0.0:

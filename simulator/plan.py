@@ -35,6 +35,7 @@ from simulator.deal import (
     by_referral_period,
     leaves,
     measure_of,
+    named_clauses,
     needs_people,
     outcome_names,
     outcome_of,
@@ -715,14 +716,14 @@ def _finance(deal: Deal, at: _Columns, measures: _Measures, structure: Structure
 def _clause_tables(
     deal: Deal, structure: Structure, at: _Columns, measures: _Measures, path: Path
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    order = list(structure.pays)
+    bits = {name: 1 << place for place, name in enumerate(named_clauses(structure))}
     rows: list[dict[str, Any]] = []
     conditions: list[dict[str, Any]] = []
     points: list[dict[str, Any]] = []
     reads: list[dict[str, Any]] = []
     for name, clause in structure.pays.items():
         here = (*path, name)
-        row = _clause_row(deal, at, measures, here, clause, order)
+        row = _clause_row(deal, at, measures, here, clause, bits)
         row |= {"first_condition": len(conditions), "first_point": len(points), "first_read": len(reads)}
         for key, bounds in (("when", clause.when), ("any_of", clause.any_of)):
             for measure, bound in bounds.items():
@@ -742,7 +743,7 @@ def _clause_tables(
 
 
 def _clause_row(
-    deal: Deal, at: _Columns, measures: _Measures, here: Path, clause: Clause, order: list[str]
+    deal: Deal, at: _Columns, measures: _Measures, here: Path, clause: Clause, bits: dict[str, int]
 ) -> dict[str, Any]:
     amount = clause.amount
     # what is multiplied says how much was counted, else what triggers, else what reads the table
@@ -752,9 +753,10 @@ def _clause_row(
     return {
         "scope": _SCOPES[clause.for_],
         "due": _DUE[clause.due],
-        "unless": sum(1 << order.index(other) for other in set(clause.unless)),
-        "only_if": sum(1 << order.index(other) for other in set(clause.only_if)),
-        "less": sum(1 << order.index(other) for other in set(clause.less)),
+        "bit": bits.get(str(here[-1]), 0),
+        "unless": sum(bits[other] for other in set(clause.unless)),
+        "only_if": sum(bits[other] for other in set(clause.only_if)),
+        "less": sum(bits[other] for other in set(clause.less)),
         "rate_at": max(rates),
         "per_at": at(*here, "amount", "per"),
         "times": -1 if amount.times is None else measures.index(amount.times),

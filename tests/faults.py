@@ -476,8 +476,8 @@ FAULTS = [
     Fault(
         "unless points at the wrong clause",
         "plan.py",
-        "sum(1 << order.index(other) for other in set(clause.unless))",
-        "sum(2 << order.index(other) for other in clause.unless)",
+        '"unless": sum(bits[other] for other in set(clause.unless))',
+        '"unless": 2 * sum(bits[other] for other in set(clause.unless))',
         (CLOSED + "a_clause_falls_away_where_another_was_triggered_and_not_where_it_was_not",),
     ),
     Fault(

@@ -8,6 +8,8 @@ import math
 import pytest
 
 from simulator.dealfile import loads
+from simulator.explain import explain
+from simulator.run import simulate
 from simulator.settle import settle
 from simulator.yamlfile import DealError, dump
 
@@ -445,3 +447,45 @@ def test_a_mistake_is_named(measures, pays, message):
     with pytest.raises(DealError) as caught:
         deal_of(measures, pays)
     assert message.replace("did you mean", "") in str(caught.value).replace("did you mean", "")
+
+
+def many_clauses(number, last, unless):
+    """A structure of so many clauses that each pay 1, and one more."""
+    rows = "".join(
+        f"      c{i}: {{for: all cohorts that ran, when: {{job: at least 0}}, amount: {{lump_sum: 1}}}}\n"
+        for i in range(number)
+    )
+    return f"""\
+deal: many clauses
+time: {{start: 2024-04, step: quarter, horizon: 3 years}}
+cohorts: {{all: {{people: 10, referred: 2024-04 to 2025-03}}}}
+outcomes: {{job: {{without_service: 30%, known_after: 6 months}}}}
+structures:
+  many:
+    pays:
+{rows}      last: {{for: all cohorts that ran, {last}: {unless}, amount: {{lump_sum: 1000}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("last", "named", "paid"),
+    [
+        ("unless", ["c69"], 100),
+        ("unless", ["c0", "c68"], 100),
+        ("only_if", ["c64"], 1100),
+        ("less", ["c63", "c99"], 1098),
+    ],
+)
+def test_a_structure_may_have_more_clauses_than_bits(last, named, paid):
+    deal = loads(many_clauses(100, last, named))
+    assert set(simulate(deal, draws=64, threads=1).draws("many")["payments"]) == {paid}
+    played = explain(deal, draw=5)["structures"]["many"]
+    assert played["metrics"]["payments"] == paid
+
+
+def test_clauses_that_others_name_have_a_limit():
+    loads(many_clauses(70, "unless", [f"c{i}" for i in range(60)]))
+    with pytest.raises(
+        DealError, match=r"structures\.many\.pays: 61 clauses that others name .* are too many; allowed"
+    ):
+        loads(many_clauses(70, "unless", [f"c{i}" for i in range(61)]))

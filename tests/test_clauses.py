@@ -449,7 +449,7 @@ def test_a_mistake_is_named(measures, pays, message):
     assert message.replace("did you mean", "") in str(caught.value).replace("did you mean", "")
 
 
-def many_clauses(number, last, unless):
+def many_clauses(number, last, named):
     """A structure of so many clauses that each pay 1, and one more."""
     rows = "".join(
         f"      c{i}: {{for: all cohorts that ran, when: {{job: at least 0}}, amount: {{lump_sum: 1}}}}\n"
@@ -463,7 +463,7 @@ outcomes: {{job: {{without_service: 30%, known_after: 6 months}}}}
 structures:
   many:
     pays:
-{rows}      last: {{for: all cohorts that ran, {last}: {unless}, amount: {{lump_sum: 1000}}}}
+{rows}      last: {{for: all cohorts that ran, {last}: {named}, when: {{job: at least 0}}, amount: {{lump_sum: 1000}}}}
 """
 
 

@@ -87,6 +87,69 @@ facts:
   time.start: the contract
 """
 
+RICH = """\
+deal: Every kind
+currency: GBP
+time: {start: 2022-04, step: quarter, horizon: 6 years}
+cohorts:
+  one: {people: 6, referred: 2022-04 to 2023-03, referrals: 70% to 100%}
+  two: {people: 6, referred: 2023-04 to 2024-03, attrition: 5% to 15%}
+segments:
+  prolific: {share: 20%, levels: {care days: 1.5}, effects: {care days: 0.5}}
+  others: {levels: {care days: 0.8}}
+frailty_correlation: 20%
+outcomes:
+  care days:
+    counts: amount
+    any: 80%
+    spread: 120
+    better: fewer
+    without_service: normal(mean 260, sd 30)
+    effect: -25% ± 10%
+    baseline: 300
+    baseline_resets: {every: 1 year, share: 50%}
+    trend: -3% a year
+    common_shock: 0% ± 5%
+    between_cohorts: 10%
+    clusters: {size: 25, icc: 2%, explained: 30%}
+    learning: 5%
+    delay: 1 month
+    known_after: 12 months
+  wellbeing:
+    counts: score
+    spread: 8
+    without_service: 20
+    effect: 3 ± 1.5
+    effect_as: units
+    before: {level: 17, normal_level: 21, persistence: 60%}
+    known_after: 6 months
+  finished:
+    without_service: 10% to 20%
+    effect: 30% ± 8%
+    effect_as: units
+    known_after: 6 months
+  found a job:
+    of_those: finished
+    without_service: 40%
+    effect: 15%
+    known_after: 9 months
+measures:
+  days saved: {reduction_in: care days, against: baseline, as: units}
+  gain: {increase_in: wellbeing, against: before, as: per person}
+structures:
+  days:
+    pays:
+      saved: {for: each cohort, amount: {price: 60, times: days saved}}
+      gained:
+        for: all cohorts that ran
+        when: {gain: at least 2}
+        amount: {by: gain, table: {below: 0, points: [[2, 1000], [5, 2500]], between: straight line}}
+    at_most: {contract: 1.2m, year: 500k}
+    costs: {set_up: 5000 at the start, delivery: 600 per person, evaluation: 2000 at the end}
+    finance: {commitment: 40000, called: 1 quarter ahead, recycled: true}
+  card: {rate_card: {finished: 1500, found a job: {price: 4000, at_most: {outcomes: 12}}}}
+"""
+
 
 def expected(path):
     lines = path.read_bytes().decode("utf-8", "replace").splitlines()
@@ -304,6 +367,14 @@ def test_a_mutated_deal_runs_or_is_refused(seed):
     chance = random.Random(seed)
     valid = sum(judged(mutated(GOOD, chance)) for _ in range(60))
     assert 3 <= valid <= 40
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_mutated_deal_of_every_kind_of_outcome_runs_or_is_refused(seed):
+    chance = random.Random(seed)
+    assert survives(RICH)
+    valid = sum(judged(mutated(RICH, chance)) for _ in range(60))
+    assert 3 <= valid <= 50
 
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)

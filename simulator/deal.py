@@ -485,6 +485,7 @@ Enough = Annotated[
         before=False,
         default=None,
         what="return",
+        examples=("5% a year", "1.5 times"),
     ),
 ]
 Called = Annotated[
@@ -638,13 +639,16 @@ Names = Annotated[
 ]
 
 
+@dataclass(frozen=True)
 class _OrNumber:
     """Says in the JSON Schema that a number may stand for the mapping."""
+
+    unit: str = "money"
 
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        number = {"type": ["number", "string"], "examples": EXAMPLES["money"]}
+        number = {"type": ["number", "string"], "examples": EXAMPLES[self.unit]}
         return {"anyOf": [number, handler(schema)]}
 
 
@@ -1176,34 +1180,48 @@ class RateTable(Model):
     """A rate a year by measure."""
 
     below: Rate
+    """What holds below the first point."""
     points: list[tuple[Effect, Rate]]
+    """[LEVEL, RATE], levels rising."""
     between: Literal["steps", "straight line"] = "steps"
+    """What holds between two points."""
     above: Rate | None = None
+    """What holds above the last point; by default what holds there."""
 
 
 class ShareTable(Model):
     """A share by measure, by year or by amount."""
 
     below: Share
+    """What holds below the first point."""
     points: list[tuple[Effect, Share]]
+    """[LEVEL, SHARE], levels rising."""
     between: Literal["steps", "straight line"] = "steps"
+    """What holds between two points."""
     above: Share | None = None
+    """What holds above the last point; by default what holds there."""
 
 
 class MoneyTable(Model):
     """An amount by an amount."""
 
     below: Money
+    """What holds below the first point."""
     points: list[tuple[Money, Money]]
+    """[AMOUNT, AMOUNT], the first rising."""
     between: Literal["steps", "straight line"] = "steps"
+    """What holds between two points."""
     above: Money | None = None
+    """What holds above the last point; by default what holds there."""
 
 
 class LeastRate(Model):
     """A minimum coupon, always or in some years of the deal."""
 
     rate: Rate
+    """Least rate a year."""
     in_: YearsField | None = Field(default=None, alias="in")
+    """Years of the deal in which it holds; by default always."""
 
 
 def _rate_alone(value: Any) -> Any:
@@ -1218,19 +1236,28 @@ class Coupon(Model):
     """
 
     rate: Rate | None = None
+    """Rate a year, where it is fixed."""
     by: str | None = None
+    """The measure by which `table` is read."""
     table: RateTable | None = None
+    """Rates a year by the measure `by`."""
     paid: Literal["in cash", "accrued", "at maturity"] = "in cash"
+    """Owed in cash on each date, added to the capital, or compounded to maturity."""
     every: Literal["month", "quarter", "half year", "year"] = "year"
-    at_least: Annotated[LeastRate, BeforeValidator(_rate_alone), _OrNumber()] | None = None
+    """How often it falls due."""
+    at_least: Annotated[LeastRate, BeforeValidator(_rate_alone), _OrNumber("rate")] | None = None
+    """Least rate."""
     at_most: Rate | None = None
+    """Greatest rate."""
 
 
 class ShareByMeasure(Model):
     """A share of capital read from a table by a measure as it stands on the day."""
 
     by: str
+    """The measure by which `table` is read."""
     table: ShareTable
+    """Shares by the measure."""
 
 
 class Tranche(Model):
@@ -1243,8 +1270,10 @@ class Tranche(Model):
     """Capital that investors promise."""
     order: Annotated[int, Field(ge=1, le=60, strict=True)] | None = None
     """Who is paid first: 1 before 2; by default the order of the file. Tranches of one order share."""
-    coupon: Annotated[Coupon, BeforeValidator(_rate_alone), _OrNumber()] | None = None
+    coupon: Annotated[Coupon, BeforeValidator(_rate_alone), _OrNumber("rate")] | None = None
+    """What it earns: a rate a year, or terms."""
     matures: MonthField | None = None
+    """Month in which its capital is due."""
     principal: ShareByMeasure | None = None
     """Share of the capital outstanding that is due at maturity; the rest is lost. By default all of it."""
     redeemed_early: ShareTable | None = None
@@ -1269,7 +1298,9 @@ class Guarantee(Model):
     """
 
     guarantor: str
+    """Who promises."""
     of: str | None = None
+    """The tranche that is guaranteed; by default all."""
     recovery: Share | None = None
     """Floor: tops the capital that was repaid up to this share of the capital called."""
     share_of_loss: Share | None = None
@@ -1280,6 +1311,7 @@ class Guarantee(Model):
     due: MonthField | None = None
     """When the loss is read and paid for; by default at the end of the model."""
     fee: Cost | None = None
+    """What the guarantor is paid for it."""
     repaid: Annotated[bool, Strict()] = False
     """Whether the guarantor gets back what he paid, from what comes in later."""
 
@@ -1288,8 +1320,11 @@ class Deferred(Model):
     """Share of each cost that is paid by the waterfall only; the parties wait for it, and may lose it."""
 
     delivery: Share | None = None
+    """Share of the cost of delivery."""
     management: Share | None = None
+    """Share of the cost of management."""
     evaluation: Share | None = None
+    """Share of the cost of evaluation."""
 
 
 ACTIONS = ("advances", "planned costs", "deferred delivery", "deferred fees", "guarantor", "rest")
@@ -1327,7 +1362,9 @@ class Finance(Model):
     """The finance agreement: one class of investors (`commitment`), or several (`tranches`)."""
 
     commitment: Money | None = None
+    """Capital that one class of investors promises."""
     tranches: dict[str, Tranche] | None = None
+    """Classes of investors, by name."""
     drawn: Literal["together", "in turn"] = "together"
     """Whether tranches are called in proportion to their commitments, or the first of the file first."""
     called: Annotated[
@@ -1349,7 +1386,9 @@ class Finance(Model):
     grants: dict[str, Cost] | None = None
     """Money that nobody has to pay back, by giver."""
     deferred: Deferred | None = None
+    """Costs that are paid only by the waterfall."""
     guarantee: Guarantee | None = None
+    """A promise to make part of the loss good."""
     waterfall: list[Action] | None = None
     """The order in which cash is paid out in each period; see the resolved deal for the usual one."""
 

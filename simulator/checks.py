@@ -79,9 +79,9 @@ def problems(deal: Deal, *, changed: bool = False, doubts: Doubts | None = None)
     second += _worths(deal)
     second += _provenance(deal, resolved, changed, doubts)
     found += [each for each in second if not doubts.follow(each[0])]
-    return found or (
-        [] if doubts else [*_data_items(deal, resolved, changed), *_horizon(resolved), *_stresses(resolved)]
-    )
+    if found or doubts:  # these need the whole deal
+        return found
+    return [*_data_items(deal, resolved, changed), *_horizon(resolved), *_stresses(resolved)]
 
 
 _SHAPING = {"counts", "steps", "of_those"}  # what other parts read of an outcome, beside whether there is a yardstick

@@ -1551,6 +1551,7 @@ class DataItem(Model):
     """Something that is collected about the people or the service, and what for."""
 
     kind: Literal["performance management", "process", "impact", "cost-benefit"]
+    """What it is collected for."""
     needed_by: Names
     """Parties that need it."""
     cost: Cost
@@ -1558,6 +1559,7 @@ class DataItem(Model):
     passing_on: Cost = Worded("at the start", parse(0, "money"))
     """To each further party, where it is collected once and shared."""
     mandatory: Literal["no", "payment evidence", "statutory", "safeguarding", "audit"] = "no"
+    """Whether and why it must be collected."""
     informs: Names = []
     """Uncertain numbers of the deal, by the name of their quantity or by their path."""
 
@@ -1566,7 +1568,9 @@ class EvidenceServes(Model):
     """Decisions that what is learned here will serve: how many, and how many people each of them is about."""
 
     people: Count
+    """People whom each decision is about."""
     decisions: Count = parse(1, "number")
+    """Number of decisions."""
 
 
 class Actual(Model):
@@ -1652,7 +1656,9 @@ class Deal(Model):
     stresses: dict[str, dict[str, str | float | int]] = {}
     """Named shocks for stress tests: path (`*` for any name) -> change, such as `times 70%` or `plus 6 months`."""
     data_items: dict[str, DataItem] = {}
+    """What is collected, by name: the data plan."""
     evidence_serves: EvidenceServes | None = None
+    """Later decisions that the evidence serves."""
     actual: Actual | None = None
     """What really happened: never used in the priors."""
 

@@ -47,9 +47,9 @@ _DRAWS = _Number(1, MOST_DRAWS, "number of draws; allowed: 1 to 1e12, as 100000,
 _DRAW = _Number(0, MOST_DRAWS - 1, "draw; allowed: 0 (the first) and above")
 
 
-def _options(*names: str) -> Callable[[Any], Any]:
+def _options(*names: str, draws: int = 100_000) -> Callable[[Any], Any]:
     table: dict[str, Any] = {
-        "draws": click.option("--draws", type=_DRAWS, default=100_000, help="Simulated worlds: 250k, 1e6. [100000]"),
+        "draws": click.option("--draws", type=_DRAWS, default=draws, help=f"Simulated worlds: 250k, 1e6. [{draws}]"),
         "seed": click.option("--seed", type=int, default=1, help="Any whole number. [1]"),
         "threads": click.option("--threads", type=click.IntRange(1, 1024), help="Moves no number. [all processors]"),
         "set": click.option(
@@ -503,7 +503,7 @@ def _until(target: str | None, ask: Any, answers: Any, draws: int, quiet: bool) 
 @click.argument("deal")
 @click.option("--shock", "shocks", multiple=True, metavar="NAME", help="Only this one. Repeatable. [all]")
 @click.option("--no-reverse", is_flag=True, help="Only the shocks, not how far each driver can go.")
-@_options("draws", "seed", "threads", "set", "structure", "format", "target", "quiet")
+@_options("draws", "seed", "threads", "set", "structure", "format", "target", "quiet", draws=20_000)
 def stress(
     deal: str,
     shocks: tuple[str, ...],
@@ -523,8 +523,9 @@ def stress(
     """
     from simulator.run import will_compile
     from simulator.stress import stress as stress_deal
+    from simulator.worth import additional_worth
 
-    if not quiet and will_compile():
+    if not quiet and will_compile(additional_worth):
         _say("compiling the kernels, once for this installation; this takes some seconds")
 
     def ask(number: int, reverse: bool = False) -> Any:
@@ -574,7 +575,7 @@ def stress(
     default="irr",
     help="Of the frontier: median IRR or P(loss). [irr]",
 )
-@_options("draws", "seed", "threads", "set", "format", "quiet")
+@_options("draws", "seed", "threads", "set", "format", "quiet", draws=20_000)
 def solve(
     deal: str,
     terms: tuple[str, ...],
@@ -631,7 +632,7 @@ _CELLS = _Number(1, 10**9, "number of cells; allowed: 1 to 1e9")
 @click.option("--summary", is_flag=True, help="Print a pivot of each metric.")
 @click.option("--metric", "asked", multiple=True, metavar="METRIC", help="For --summary and --plot. Repeatable.")
 @click.option("--plot", metavar="FILE", help="Draw the first metric: lines, or a heat map.")
-@_options("draws", "seed", "threads", "set", "structure", "format", "quiet")
+@_options("draws", "seed", "threads", "set", "structure", "format", "quiet", draws=10_000)
 def sweep(
     deals: tuple[str, ...],
     over: tuple[str, ...],

@@ -315,7 +315,9 @@ def stress_tables(data: Mapping[str, Any]) -> list[Any]:
         tables += [table, Text("")]
         if each["reverse"] and any(any(found.values()) for found in each["reverse"].values()):
             criteria = list(next(iter(each["reverse"].values())))
-            table = _table(f"{name}: how far it can go before", "driver", criteria)
+            by = {"net_benefit": "by net benefit", "cost_present_value": "by cost"}[data["payer_judged_by"]]
+            said_of = [f"{key} ({by})" if key.startswith("payer") else key for key in criteria]
+            table = _table(f"{name}: how far it can go before", "driver", said_of)
             for driver, found in each["reverse"].items():
                 said = data["drivers"][driver]
                 table.add_row(Text(driver), *(_breaks(found[key], said) for key in criteria))
@@ -342,15 +344,23 @@ def _signed(estimate: Mapping[str, Any] | None, show: Any) -> str:
 def _breaks(found: Mapping[str, Any] | None, driver: Mapping[str, Any]) -> str:
     if found is None:
         return "–"
-    if found["at"] is None:
-        return "already as planned" if found["met"] == "as planned" else found["met"]
-    low, high = found["interval"]
+    until = found.get("until")
+    if until is not None:
+        if until["at"] is None:
+            return "already as planned; always within its range"
+        return f"already as planned; until {_place(until, driver, driver['better'])}"
+    return found["met"] if found["at"] is None else _place(found, driver, driver["words"])
+
+
+def _place(found: Mapping[str, Any], driver: Mapping[str, Any], words: str) -> str:
+    at, *ends = (abs(each) for each in (found["at"], *found["interval"]))
+    low, high = sorted(ends)
     share = driver["worst"] <= 1.0
 
     def show(value: float) -> str:
         return f"{value:.1%}" if share else f"{value:.2f}"
 
-    return f"{show(found['at'])} {driver['words']} [{show(low)}, {show(high)}]"
+    return f"{show(at)} {words} [{show(low)}, {show(high)}]"
 
 
 def solve_tables(data: Mapping[str, Any]) -> list[Any]:

@@ -590,7 +590,7 @@ def frontier(
     *,
     investor: str = "investor.irr.p50",
     number: int = 11,
-    draws: int = 10_000,
+    draws: int = 20_000,
     seed: int = 1,
     sets: Sequence[str] = (),
     threads: int | None = None,

@@ -2,7 +2,8 @@
 
 A shock changes the value rows of the draws and nothing else: the same draws, and nobody planned for it (capital is
 called on the plan as it was). Differences from the base are paired, draw by draw. Reverse stress moves one driver from
-its plan to its worst, on the same draws, until a criterion is met.
+its plan to its worst, on the same draws, until a criterion is met; where one is met as planned, from its plan to its
+best, until it is not.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator import ledger as book_of
-from simulator import metrics, parameters
+from simulator import metrics, parameters, worth
 from simulator.deal import Deal
 from simulator.plan import Plan
 from simulator.run import BLOCK, DefectError, Simulation, available_threads, environment, header
 from simulator.shocks import SERVICE_ENDS, Change, matches, parse_change
-from simulator.solve import Root, Value, places, roots
+from simulator.solve import Evaluated, Root, Value, places, roots
 from simulator.sweep import opened_deal
 from simulator.variants import Base, unknown_structure
 from simulator.yamlfile import AskError, nearest
@@ -106,30 +107,39 @@ def delay(plan: Plan, rows: Floats, months: float) -> None:
 
 
 def evidence(plan: Plan, rows: Floats, share: float) -> None:
-    """Such a share of the good outcomes that would have had evidence has none; bad ones are not the deal's to prove."""
+    """Such a share of the good outcomes that would have had evidence has none; bad ones are not the deal's to prove.
+
+    Below zero: such a share of those that would have had none has it.
+    """
     good = [row for row in plan.outcomes if row["better"] > 0]
     for column in sorted({int(row["missing_at"]) for row in good if row["missing_at"] >= 0}):
-        rows[:, column] = 1.0 - (1.0 - rows[:, column]) * (1.0 - share)
+        missing = rows[:, column]
+        rows[:, column] = missing * (1.0 + share) if share < 0.0 else 1.0 - (1.0 - missing) * (1.0 - share)
 
 
 @dataclass(frozen=True)
 class Driver:
-    """Something that may go worse than planned, from its plan to its worst."""
+    """Something that may go worse than planned, from its plan to its worst, or better, to its best."""
 
     move: Callable[[Plan, Floats, float], None]
     plan: float
     worst: float
+    best: float
     words: str
-    """What its number says; `of plan` where 1 is the plan."""
+    """What its number says on the side of the worst."""
+    better: str
+    """What its number without its sign says on the side of the best."""
 
 
 DRIVERS: dict[str, Driver] = {
-    "referrals": Driver(referrals, 1.0, 0.0, "of the planned people come"),
-    "effect": Driver(effect, 1.0, 0.0, "of the effect"),
-    "counterfactual": Driver(counterfactual, 0.0, 0.5, "better without the service"),
-    "costs": Driver(costs, 1.0, 4.0, "times the costs"),
-    "delay": Driver(delay, 0.0, 36.0, "months later paid"),
-    "evidence": Driver(evidence, 0.0, 1.0, "of the evidence is lost"),
+    "referrals": Driver(referrals, 1.0, 0.0, 4.0, "of the planned people come", "of the planned people come"),
+    "effect": Driver(effect, 1.0, 0.0, 4.0, "of the effect", "of the effect"),
+    "counterfactual": Driver(
+        counterfactual, 0.0, 0.5, -0.5, "better without the service", "worse without the service"
+    ),
+    "costs": Driver(costs, 1.0, 4.0, 0.0, "times the costs", "times the costs"),
+    "delay": Driver(delay, 0.0, 36.0, -36.0, "months later paid", "months sooner paid"),
+    "evidence": Driver(evidence, 0.0, 1.0, -1.0, "of the evidence is lost", "of the missing evidence is found"),
 }
 
 
@@ -188,15 +198,22 @@ def _own(pattern: str, how: str | float) -> Move:
 # Playing a shock
 # ---------------------------------------------------------------------------------------------------------------
 
-_KEPT = {"payments": book_of.PAYMENTS, "cost": book_of.COST, "irr": book_of.IRR, "multiple": book_of.MULTIPLE}
+_KEPT = {
+    "payments": book_of.PAYMENTS,
+    "cost": book_of.COST,
+    "cost_present_value": book_of.COST_PV,
+    "irr": book_of.IRR,
+    "multiple": book_of.MULTIPLE,
+}
+NET_BENEFIT = "net_benefit"
 
 
 @dataclass(frozen=True)
 class Played:
-    """What one structure gives in every draw, and in how many draws each trigger was met."""
+    """What one structure gives in every draw, and whether each clause's trigger was met for anybody, [draws, K]."""
 
     values: dict[str, Floats]
-    met: NDArray[np.int64]
+    met: NDArray[np.bool_]
 
 
 def play(
@@ -204,47 +221,68 @@ def play(
 ) -> dict[str, Played]:
     """Play all draws under a shock (or none); the result is the same for any pool."""
     plan, names = simulation.plan, simulation.names
-    values = {name: {key: np.empty(draws) for key in _KEPT} for name in names}
-    cohorts = len(plan.cohort_names)
-    met = {name: np.zeros((len(plan.clause_names[name]), cohorts + 2), np.int64) for name in names}
+    keys = [*_KEPT, *([NET_BENEFIT] if plan.worths.size else [])]
+    values = {name: {key: np.empty(draws) for key in keys} for name in names}
+    met = {name: np.zeros((draws, len(plan.clause_names[name])), np.bool_) for name in names}
     calendar = plan.calendar
     latest = calendar.periods + 1
     if shock is not None and shock.ends_after < math.inf:
         latest = calendar.first - 1 + math.ceil(shock.ends_after / calendar.step)
 
-    def block(start: int) -> dict[str, Any]:
+    def block(start: int) -> None:
         number = min(BLOCK, draws - start)
         rows, _ = parameters.values(plan, simulation.value_keys, start, number)
         for move in () if shock is None else shock.moves:
             move(plan, rows)
-        own = {name: np.zeros_like(met[name]) for name in names}
         for low in range(0, number, simulation.chunk):
             part = rows[low : low + simulation.chunk]
+            here = slice(start + low, start + low + part.shape[0])
             alike = simulation.outcomes(start + low, part)
             for name in names:
                 out, stops, _, capped = simulation.outcomes_under(name, start + low, part, alike)
                 if latest < calendar.last:
                     stops = np.minimum(stops, latest)
-                found, _, _ = simulation.settle(name, part, out, stops, capped, own[name])
+                flags = np.zeros((part.shape[0], met[name].shape[1], len(plan.cohort_names) + 2), np.int8)
+                counted = np.zeros(flags.shape[1:], np.int64)
+                found, _, _ = simulation.settle(name, part, out, stops, capped, counted, flags)
                 if found[:, book_of.BROKEN].any():
                     raise DefectError(f"the accounts of {name!r} do not balance under a shock")
+                met[name][here] = flags[:, :, -1] > 0
                 for key, column in _KEPT.items():
-                    values[name][key][start + low : start + low + part.shape[0]] = found[:, column]
-        return own
+                    values[name][key][here] = found[:, column]
+                if plan.worths.size:
+                    values[name][NET_BENEFIT][here] = _worth(plan, part, out, found) - found[:, book_of.COST_PV]
 
     waiting: deque[Any] = deque()
     for start in range(0, draws, BLOCK):
         waiting.append(pool.submit(block, start))
         if len(waiting) > 2 * width:
-            _add(met, waiting.popleft().result())
+            waiting.popleft().result()
     while waiting:
-        _add(met, waiting.popleft().result())
+        waiting.popleft().result()
     return {name: Played(values[name], met[name]) for name in names}
 
 
-def _add(met: dict[str, NDArray[np.int64]], own: Mapping[str, NDArray[np.int64]]) -> None:
-    for name, each in own.items():
-        met[name] += each
+def _worth(plan: Plan, values: Floats, out: Any, found: Floats) -> Floats:
+    """Present value of savings and social value, by draw, as `sib compare` counts them."""
+    number = values.shape[0]
+    present = np.empty((number, plan.worths.size))
+    worth.additional_worth(
+        values,
+        plan.worths,
+        plan.outcomes,
+        plan.blocks,
+        plan.calendar,
+        out,
+        found[:, book_of.STOP_AT].astype(np.int64),
+        np.empty((number, len(plan.outcome_names), 4)),
+        present,
+        np.empty((0, plan.worths.size, len(plan.years) + 1)),
+    )
+    total = np.zeros(number)
+    for j in range(plan.worths.size):  # one after another, so that a draw's bits do not depend on its neighbours
+        total += present[:, j]
+    return total
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -299,13 +337,9 @@ def _quantile(values: Floats, q: float) -> float:
     return float(np.partition(values, rank)[rank])
 
 
-def _answers(plan: Plan, name: str, played: Played, draws: int) -> dict[str, Any]:
+def _answers(plan: Plan, name: str, played: Played) -> dict[str, Any]:
     values = played.values
-    number = len(plan.cohort_names)
-    triggers = {
-        clause: metrics.probability(int(played.met[k, number + 1]), draws)
-        for k, clause in enumerate(plan.clause_names[name])
-    }
+    triggers = {clause: _chance(met) for clause, met in _triggers(plan, name, played).items()}
     has_investor = not np.isnan(values["multiple"]).all()
     return {
         "triggers": triggers | {"any payment": _chance(_paid(values))},
@@ -316,13 +350,22 @@ def _answers(plan: Plan, name: str, played: Played, draws: int) -> dict[str, Any
         }
         if has_investor
         else None,
-        "payer": {"cost": metrics.summary(values["cost"])},
+        "payer": {key: metrics.summary(values[key]) for key in ("cost", NET_BENEFIT) if key in values},
     }
 
 
-def _differences(base: Played, under: Played) -> dict[str, Any]:
+def _triggers(plan: Plan, name: str, played: Played) -> dict[str, Floats]:
+    """By clause, 1 in each draw in which its trigger was met."""
+    return {clause: played.met[:, k].astype(np.float64) for k, clause in enumerate(plan.clause_names[name])}
+
+
+def _differences(plan: Plan, name: str, base: Played, under: Played) -> dict[str, Any]:
     ours, theirs = under.values, base.values
+    before = _triggers(plan, name, base)
+    triggers = {clause: difference(met, before[clause]) for clause, met in _triggers(plan, name, under).items()}
+    net = {f"{NET_BENEFIT}.mean": difference(ours[NET_BENEFIT], theirs[NET_BENEFIT])} if NET_BENEFIT in ours else {}
     return {
+        "triggers": triggers,
         "any payment": difference(_paid(ours), _paid(theirs)),
         "irr.p50": difference_of_quantiles(ours["irr"], theirs["irr"], 0.5),
         "irr.p05": difference_of_quantiles(ours["irr"], theirs["irr"], 0.05),
@@ -330,14 +373,14 @@ def _differences(base: Played, under: Played) -> dict[str, Any]:
         "multiple.p50": difference_of_quantiles(ours["multiple"], theirs["multiple"], 0.5),
         "probability_of_loss": difference(_lost(ours), _lost(theirs)),
         "cost.mean": difference(ours["cost"], theirs["cost"]),
-    }
+    } | net
 
 
 # ---------------------------------------------------------------------------------------------------------------
 # Reverse stress
 # ---------------------------------------------------------------------------------------------------------------
 
-CRITERIA = ("median IRR below 0", "P(loss) above 25%", "dearer for the payer than conventional")
+CRITERIA = ("median IRR below 0", "P(loss) above 25%", "payer better off conventionally")
 
 
 def _gap(criterion: str, name: str, played: Mapping[str, Played]) -> Value:
@@ -358,7 +401,11 @@ def _gap(criterion: str, name: str, played: Mapping[str, Played]) -> Value:
         return Value(chance["probability"] - 0.25, low - 0.25, high - 0.25)
     if CONVENTIONAL not in played or name == CONVENTIONAL:
         return nothing
-    found_ = difference(values["cost"], played[CONVENTIONAL].values["cost"])
+    theirs = played[CONVENTIONAL].values
+    if NET_BENEFIT in values:
+        found_ = difference(theirs[NET_BENEFIT], values[NET_BENEFIT])
+    else:
+        found_ = difference(values["cost_present_value"], theirs["cost_present_value"])
     if found_ is None:
         return nothing
     half = 1.959963984540054 * (found_["standard_error"] or 0.0)
@@ -368,32 +415,52 @@ def _gap(criterion: str, name: str, played: Mapping[str, Played]) -> Value:
 def _reverse(
     driver: Driver, criterion: str, name: str, at: Callable[[float, str], Mapping[str, Played]]
 ) -> dict[str, Any] | None:
-    """How far a driver must move before a criterion is met; None where the criterion has no meaning."""
+    """How far a driver must move before a criterion is met; None where the criterion has no meaning.
 
-    def place(share: float) -> float:
-        return driver.plan + share * (driver.worst - driver.plan)
+    Where it is met as planned, `until` says how far the driver must improve for it not to be.
+    """
 
-    def gap(shares: Sequence[float]) -> list[Value]:
-        return [_gap(criterion, name, at(place(share), name)) for share in shares]
+    def gap(end: float, shares: Sequence[float]) -> list[Value]:
+        return [_gap(criterion, name, at(driver.plan + share * (end - driver.plan), name)) for share in shares]
 
-    (first,) = gap([0.0])
+    (first,) = gap(driver.worst, [0.0])
     if math.isnan(first.value):
         return None
-    if first.value > 0.0:
-        return {"met": "as planned", "at": None, "interval": None, "share_of_plan": None}
-    found = roots(gap, 0.0, 1.0, number=_TRIED, fine=1e-4)
-    # a root that leaves the criterion is no break
-    breaks = [root for root in found if root.right.value > 0.0 or (root.kind == "range" and root.at > 0.0)]
-    if not breaks:
+    if first.value <= 0.0:
+        return _crossing(lambda shares: gap(driver.worst, shares), driver, driver.worst, 1.0)
+    better = _crossing(lambda shares: gap(driver.best, shares), driver, driver.best, -1.0)
+    return {"met": "as planned", "at": None, "interval": None, "share_of_plan": None, "until": better}
+
+
+_FINE = 1e-4
+
+
+def _crossing(gap: Evaluated, driver: Driver, end: float, sign: float) -> dict[str, Any]:
+    """Find the first place from plan to an end where the gap turns to a sign (1: met, -1: not met any more)."""
+
+    def place(share: float) -> float:
+        return driver.plan + share * (end - driver.plan)
+
+    def turns(root: Root) -> bool:
+        after = root.right.value
+        if after == 0.0:  # a plateau at the bound itself: what comes behind it?
+            beyond = root.at if math.isnan(root.until) else root.until
+            if sign < 0.0 or beyond >= 1.0:
+                return sign < 0.0  # on the bound it is not met
+            after = gap([min(1.0, beyond + 4.0 * _FINE)])[0].value
+        return sign * after > 0.0
+
+    found = roots(gap, 0.0, 1.0, number=_TRIED, fine=_FINE)
+    root = next((each for each in found if turns(each)), None)
+    if root is None:
         return {"met": "never within its range", "at": None, "interval": None, "share_of_plan": None}
-    root: Root = breaks[0]
     low, high = sorted(place(each) for each in root.interval)
-    share = place(root.at) if driver.plan == 1.0 else None
+    share = root.until if sign > 0.0 and root.kind == "range" else root.at
     return {
         "met": "at a step" if root.kind == "step" else "at",
-        "at": place(root.at),
+        "at": place(share),
         "interval": [low, high],
-        "share_of_plan": share,
+        "share_of_plan": place(share) if driver.plan == 1.0 else None,
         "also": [place(each.at) for each in found if each is not root],
     }
 
@@ -427,7 +494,9 @@ def stress(
     draws, seed, structures, sets, threads
         As for a run.
     reverse
-        Whether to find, for each driver, how far it must move before each criterion is met.
+        Whether to find, for each driver, how far it must move before each criterion is met (or, where it is met as
+        planned, is not). The payer is better off conventionally if the net benefit is greater there, where the deal
+        has savings or social values, or else if the cost is lower, present values at the payers' rate.
     reverse_draws
         Draws for that; by default at most 10,000 of the same.
     progress
@@ -475,15 +544,15 @@ def stress(
     with ThreadPoolExecutor(width) as pool:
         untouched = play(simulation, None, draws, pool, width)
         answers: dict[str, Any] = {
-            name: {"base": _answers(base.plan, name, untouched[name], draws), "shocks": {}, "reverse": {}}
+            name: {"base": _answers(base.plan, name, untouched[name]), "shocks": {}, "reverse": {}}
             for name in names
         }
         step()
         for label, shock in under.items():
             played = play(simulation, shock, draws, pool, width)
             for name in names:
-                answers[name]["shocks"][label] = _answers(base.plan, name, played[name], draws) | {
-                    "difference": _differences(untouched[name], played[name])
+                answers[name]["shocks"][label] = _answers(base.plan, name, played[name]) | {
+                    "difference": _differences(base.plan, name, untouched[name], played[name])
                 }
             step()
         if reverse:
@@ -497,8 +566,10 @@ def stress(
         "elapsed": time.perf_counter() - begun,
         "shocks": list(under),
         "drivers": {
-            label: {"plan": each.plan, "worst": each.worst, "words": each.words} for label, each in DRIVERS.items()
+            label: {key: getattr(each, key) for key in ("plan", "worst", "best", "words", "better")}
+            for label, each in DRIVERS.items()
         },
+        "payer_judged_by": NET_BENEFIT if base.plan.worths.size else "cost_present_value",
         "reverse_draws": (min(draws, 10_000) if reverse_draws is None else reverse_draws) if reverse else None,
         "structures": answers,
     }
@@ -520,7 +591,11 @@ def _reversed(
     step: Callable[[], None],
 ) -> dict[str, dict[str, Any]]:
     conventional = [CONVENTIONAL] if CONVENTIONAL in base.deal.structures else []
-    first = {driver.plan + share * (driver.worst - driver.plan) for share in places(0.0, 1.0, _TRIED)}
+    first = {
+        driver.plan + share * (end - driver.plan)
+        for end in (driver.worst, driver.best)
+        for share in places(0.0, 1.0, _TRIED)
+    }
     tried: dict[float, Mapping[str, Played]] = {}
     refined: dict[tuple[float, str], Mapping[str, Played]] = {}
 
@@ -558,10 +633,14 @@ def rows(data: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
                     if statistic in summary:
                         error = summary["standard_error"] if statistic in {"mean", "probability"} else None
                         yield structure, shock, metric, statistic, summary[statistic], error
-            for metric, gap in found.get("difference", {}).items():
+            gaps = dict(found.get("difference", {}))
+            for metric, gap in {**gaps.pop("triggers", {}), **gaps}.items():
                 if gap is not None:
                     yield structure, shock, metric, "difference", gap["value"], gap["standard_error"]
         for driver, criteria in each["reverse"].items():
             for criterion, broken in criteria.items():
                 if broken is not None:
                     yield structure, f"reverse: {driver}", criterion, broken["met"], broken["at"], None
+                    until = broken.get("until")
+                    if until is not None:
+                        yield structure, f"reverse: {driver}", criterion, f"not {until['met']}", until["at"], None

@@ -10,9 +10,11 @@ import pytest
 from scipy import stats
 
 from simulator import parameters
+from simulator.compare import compare
 from simulator.dealfile import loads
 from simulator.plan import compile_plan
-from simulator.run import simulate
+from simulator.report import as_text, stress_tables
+from simulator.run import Simulation, simulate
 from simulator.shocks import matches, parse_change
 from simulator.solve import Metric, Target, Value, frontier, parse_target, parse_wanted, roots, solve, until
 from simulator.stress import DRIVERS, SHOCKS, TOGETHER, counterfactual, difference, difference_of_quantiles, stress
@@ -304,9 +306,7 @@ def test_where_things_go_better_without_the_service_they_are_what_they_were_with
     assert np.allclose(*served, rtol=1e-12)
 
 
-def test_breaking_even_is_at_the_share_of_the_plan_that_just_returns_the_capital():
-    """A million people of whom half succeed at 1.25 return 625,000 of 500,000: four fifths of them suffice."""
-    text = """\
+CERTAIN = """\
 deal: certain
 time: {start: 2024-01, step: quarter, horizon: 4 years}
 cohorts: {all: {people: 1000000, referred: 2024-01 to 2024-12}}
@@ -315,7 +315,11 @@ structures:
   card: {rate_card: {job: 1.25}, costs: {set_up: 500000}, finance: {commitment: 500000, called: at the start}}
   conventional: {fee: 640000}
 """
-    found = stress(loads(text), ["half of the effect"], draws=400)
+
+
+def test_breaking_even_is_at_the_share_of_the_plan_that_just_returns_the_capital():
+    """A million people of whom half succeed at 1.25 return 625,000 of 500,000: four fifths of them suffice."""
+    found = stress(loads(CERTAIN), ["half of the effect"], draws=400)
     reverse = found["structures"]["card"]["reverse"]
     broken = reverse["referrals"]["median IRR below 0"]
     assert broken["share_of_plan"] == pytest.approx(0.8, abs=0.002)
@@ -327,10 +331,83 @@ structures:
     assert reverse["costs"]["median IRR below 0"]["at"] == pytest.approx(1.25, abs=0.005)
     assert {each["median IRR below 0"]["met"] for each in reverse.values()} == {"at", "never within its range"}
     assert reverse["delay"]["P(loss) above 25%"]["met"] == "never within its range"
-    assert reverse["referrals"]["dearer for the payer than conventional"]["met"] == "never within its range"
+    assert reverse["referrals"]["payer better off conventionally"]["met"] == "never within its range"
+    assert found["payer_judged_by"] == "cost_present_value"
     assert found["structures"]["conventional"]["reverse"]["referrals"]["median IRR below 0"] is None
-    already = stress(loads(text, sets=["structures.card.rate_card.job=0.9"]), ["half of the effect"], draws=100)
-    assert already["structures"]["card"]["reverse"]["effect"]["median IRR below 0"]["met"] == "as planned"
+
+
+def test_where_a_criterion_is_met_as_planned_it_is_said_how_far_a_driver_must_improve():
+    """At 0.9 each half a million return 450,000 of 500,000."""
+    found = stress(loads(CERTAIN.replace("job: 1.25", "job: 0.9")), ["half of the effect"], draws=400)
+    reverse = found["structures"]["card"]["reverse"]
+    met = {driver: each["median IRR below 0"] for driver, each in reverse.items()}
+    assert {each["met"] for each in met.values()} == {"as planned"}
+    until = {driver: each["until"]["at"] for driver, each in met.items()}
+    assert until["referrals"] == pytest.approx(500 / 450, abs=0.003)
+    assert met["referrals"]["until"]["share_of_plan"] == until["referrals"]
+    assert until["effect"] == pytest.approx(500 / 225 - 1, abs=0.003)
+    assert until["costs"] == pytest.approx(0.9, abs=0.001)
+    # without the service 250,000 (1 - worse): the 500,000 with it are what they were
+    assert until["counterfactual"] is until["delay"] is until["evidence"] is None
+    low, high = met["effect"]["until"]["interval"]
+    assert low <= 500 / 225 - 1 <= high
+    table = as_text(stress_tables(found), width=500)
+    assert "already as planned; until 0.90 times the costs" in table
+    assert "already as planned; always within its range" in table
+
+
+def test_the_payer_is_judged_by_net_benefit_where_the_deal_has_values_and_by_cost_where_not():
+    """Without effect the card pays 400,000 (1 + c) for what would have happened, where c is how much better that is.
+
+    The fee of 640,000 buys 250,000 (1 - c) outcomes worth 1: conventional is better by 10,000 + 150,000 c.
+    """
+    text = CERTAIN.replace("{job: 1.25}", "{job: 1.6}, effectiveness: 0%")
+    text += "rates: {payer: 0% nominal, inflation: 0%}\n"
+    by_cost = stress(loads(text), ["half of the effect"], draws=200)
+    text += "savings: {jobs: {outcome: job, each: 1 once, to: city, evidence: certain}}\noptimism_bias: {certain: 0%}\n"
+    by_benefit = stress(loads(text), ["half of the effect"], draws=200)
+    assert (by_cost["payer_judged_by"], by_benefit["payer_judged_by"]) == ("cost_present_value", "net_benefit")
+    sides = [
+        each["structures"]["card"]["reverse"]["counterfactual"]["payer better off conventionally"]
+        for each in (by_cost, by_benefit)
+    ]
+    assert sides[0]["met"] == "never within its range"
+    assert sides[1]["met"] == "as planned"
+    assert sides[1]["until"]["at"] == pytest.approx(-1 / 15, abs=0.005)
+    ours, theirs = (by_benefit["structures"][name]["base"]["payer"] for name in ("card", "conventional"))
+    paired = compare(loads(text), 200, against=["conventional"])["structures"]["card"]["against"]["conventional"]
+    gap = ours["net_benefit"]["mean"] - theirs["net_benefit"]["mean"]
+    assert gap == pytest.approx(paired["net_benefit_difference"]["mean"], rel=1e-9)
+    assert "by net benefit" in as_text(stress_tables(by_benefit), width=500)
+    assert "by cost" in as_text(stress_tables(by_cost), width=500)
+
+
+def test_differences_of_every_trigger_are_paired(card):
+    """On one uniform fewer succeed in every draw, so that the difference is -1 with a chance p and else 0."""
+    draws = 4_000
+    found = stress(card, ["half of the effect"], draws=draws, reverse=False)["structures"]["group"]
+    under = found["shocks"]["half of the effect"]
+    gap = under["difference"]["triggers"]["group threshold"]
+    before, after = (each["triggers"]["group threshold"]["probability"] for each in (found["base"], under))
+    assert gap["value"] == pytest.approx(after - before, rel=1e-12)
+    assert -gap["value"] > 0.2
+    p = -gap["value"]
+    assert gap["standard_error"] == pytest.approx(math.sqrt(p * (1 - p) / (draws - 1)), rel=1e-9)
+    apart = math.sqrt((before * (1 - before) + after * (1 - after)) / draws)
+    assert gap["standard_error"] < 0.9 * apart
+    assert simulate(loads(CARD), draws)["group"].triggers["group threshold"].probability == before
+
+
+def test_triggers_of_each_draw_add_up_to_those_of_all():
+    deal = loads(CARD)
+    simulation = Simulation(compile_plan(deal), 1, ["group"])
+    values, _ = parameters.values(simulation.plan, simulation.value_keys, 0, 300)
+    out, stops, _, capped = simulation.outcomes(0, values)
+    each, all_ = np.zeros((300, 1, 3), np.int8), np.zeros((1, 3), np.int64)
+    simulation.settle("group", values, out, stops, capped, all_, each)
+    assert each.max() == 1
+    assert (each.sum(axis=0) == all_).all()
+    assert 0 < all_[0, -1] < 300
 
 
 def test_an_early_end_stops_referrals(card):

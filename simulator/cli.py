@@ -617,7 +617,7 @@ def solve(
         _print_tables(solve_tables(data) if frontier is None else frontier_tables(data))
 
 
-_CELLS = _Number(1, 10**9, "number of cells; allowed: 1 to 1e9")
+_CELLS = _Number(1, 10**7, "number of cells; allowed: 1 to 1e7")
 
 
 @cli.command()
@@ -683,6 +683,7 @@ def sweep(
                 workers=workers,
                 scheduler=scheduler,
                 most_cells=most_cells,
+                metrics=asked if summary or plot else (),
                 say=None if quiet else _say,
                 progress=progress,
             )

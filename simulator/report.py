@@ -252,8 +252,9 @@ def _metrics_line(metrics: Mapping[str, Any]) -> str:
 def sweep_tables(manifest: Mapping[str, Any], folder: str, pivots: list[Any]) -> list[Any]:
     """Tables of a sweep: where it is, and each metric over the first two axes."""
     over = " x ".join(each["path"] for each in manifest["over"])
+    cells = f"{manifest['cells']:,} cell{'s' * (manifest['cells'] > 1)}"
     head = (
-        f"{manifest['deal']} ({manifest['currency']})\n{manifest['cells']:,} cells over {over}; "
+        f"{manifest['deal']} ({manifest['currency']})\n{cells} over {over}; "
         f"{manifest['draws']:,} draws, seed {manifest['seed']}, simulator {manifest['version']}, "
         f"deal {manifest['deal_hash'][:12]}\n{folder}: cells.csv, cells.parquet, manifest.json"
     )
@@ -274,7 +275,8 @@ def sweep_tables(manifest: Mapping[str, Any], folder: str, pivots: list[Any]) ->
             rows, columns = each.axes
             if float(np.nanmax(each.values)) == float(np.nanmin(each.values)):
                 value = figures.show(float(np.nanmax(each.values)), unit)
-                tables.append(Text(f"\n{each.structure}: {said} is {value} in every cell"))
+                where = "in every cell" + (" that has it" if np.isnan(each.values).any() else "")
+                tables.append(Text(f"\n{each.structure}: {said} is {value} {where}"))
                 continue
             table = _table(f"\n{each.structure}: {said}{others}", f"{rows} \\ {columns}", list(each.labels[1]))
             for i, label in enumerate(each.labels[0]):

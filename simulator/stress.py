@@ -134,9 +134,7 @@ class Driver:
 DRIVERS: dict[str, Driver] = {
     "referrals": Driver(referrals, 1.0, 0.0, 4.0, "of the planned people come", "of the planned people come"),
     "effect": Driver(effect, 1.0, 0.0, 4.0, "of the effect", "of the effect"),
-    "counterfactual": Driver(
-        counterfactual, 0.0, 0.5, -0.5, "better without the service", "worse without the service"
-    ),
+    "counterfactual": Driver(counterfactual, 0.0, 0.5, -0.5, "better without the service", "worse without the service"),
     "costs": Driver(costs, 1.0, 4.0, 0.0, "times the costs", "times the costs"),
     "delay": Driver(delay, 0.0, 36.0, -36.0, "months later paid", "months sooner paid"),
     "evidence": Driver(evidence, 0.0, 1.0, -1.0, "of the evidence is lost", "of the missing evidence is found"),
@@ -544,8 +542,7 @@ def stress(
     with ThreadPoolExecutor(width) as pool:
         untouched = play(simulation, None, draws, pool, width)
         answers: dict[str, Any] = {
-            name: {"base": _answers(base.plan, name, untouched[name]), "shocks": {}, "reverse": {}}
-            for name in names
+            name: {"base": _answers(base.plan, name, untouched[name]), "shocks": {}, "reverse": {}} for name in names
         }
         step()
         for label, shock in under.items():

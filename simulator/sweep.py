@@ -18,7 +18,7 @@ import os
 import pickle
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -237,7 +237,10 @@ def specify(
     if total > most_cells:
         raise AskError(f"{total:,} cells are more than {most_cells:,}; allowed: fewer values, or --most-cells {total}")
     names, each = zip(*(opened_deal(deal) for deal in deals), strict=True)
-    if len(set(names)) < len(names):
+    places = {
+        name if isinstance(deal, Deal) else FilePath(name).resolve() for name, deal in zip(names, deals, strict=True)
+    }
+    if len(places) < len(names):
         raise AskError("a deal is given twice; allowed: each file once")
     spec = Spec(
         files=tuple(names),
@@ -752,9 +755,7 @@ def pivots(folder: str | FilePath, metric: str) -> list[Pivot]:
     axes = [each["path"] for each in manifest["over"]]
     axes = (["deal"] if len(manifest["deals"]) > 1 else []) + axes
     if metric not in known[known.index("structure") + 1 :]:
-        near = nearest(metric, known)
-        hint = f"did you mean {near!r}?" if near else f"allowed: the columns of {CSV}, such as {METRICS[0]}"
-        raise AskError(f"no metric is called {metric!r}; {hint}")
+        raise AskError(_unknown_metric(metric, known))
     error = f"{metric.rpartition('.')[0]}.standard_error"
     has_error = metric.rpartition(".")[2] in {"mean", "value", "probability"} and error in known
     wanted = [*axes[:2], "structure", metric] + ([error] if has_error else [])
@@ -817,6 +818,7 @@ def sweep(
     workers: int | None = None,
     scheduler: str | None = None,
     most_cells: int = MOST_CELLS,
+    metrics: Sequence[str] = (),
     say: Callable[[str], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
@@ -841,6 +843,8 @@ def sweep(
         Work in so many local processes, or on a Dask cluster at this address. Moves no number.
     most_cells
         Refuse more cells than this.
+    metrics
+        Columns that will be looked at, refused before it starts if there will be none of that name.
     say, progress
         Called with messages; with cells done and cells in all.
 
@@ -867,13 +871,14 @@ def sweep(
         tell(f"all {spec.total:,} cells are in {folder} already")
         return manifest
     processors = workers or (min(threads or available_threads(), spec.batches))
+    _insist_on(work, metrics)
     seconds = _seconds(work)
     with contextlib.ExitStack() as held:
         if scheduler is not None or workers is not None:
             from simulator.cluster import answers, connected
 
             client = held.enter_context(connected(workers, scheduler, versions))
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder)
         if not (folder / MANIFEST).exists():
             write_whole(folder / MANIFEST, _text(manifest))
         records = held.enter_context(contextlib.closing(_records_in(folder)))
@@ -895,6 +900,34 @@ def sweep(
         (folder / JOURNAL).unlink()
         sync_folder(folder)
     return manifest
+
+
+def _insist_on(work: Work, metrics: Sequence[str]) -> None:
+    """Refuse names that the first and last cells of all deals do not have. Raises AskError."""
+    if not metrics:
+        return
+    spec = work.spec
+    ends = {deal * spec.cells + cell for deal in range(len(spec.deals)) for cell in (0, spec.cells - 1)}
+    known = dict.fromkeys(name for row in work.rows(sorted(ends), 2) for name, _ in row.layout)
+    for metric in metrics:
+        # what is undefined here, such as the investor of a deal without, may have parts elsewhere
+        if metric not in known and not any(metric.startswith(f"{name}.") for name in known):
+            raise AskError(_unknown_metric(metric, known))
+
+
+def _unknown_metric(metric: str, known: Iterable[str]) -> str:
+    near = nearest(metric, known)
+    hint = f"did you mean {near!r}?" if near else f"allowed: the columns of {CSV}, such as {METRICS[0]}"
+    return f"no metric is called {metric!r}; {hint}"
+
+
+def _make(folder: FilePath) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AskError(
+            f"the folder {folder} cannot be made ({error.strerror}); allowed: a folder that you may write"
+        ) from None
 
 
 def _records_in(folder: FilePath) -> Records:

@@ -32,7 +32,7 @@ Path = tuple[str | int, ...]
 OF_THE_SETTLEMENT = frozenset({"measures", "calendar", "structures", "per_person_cap", "payers", "worths"})
 """Parts of a plan that only settle outcomes; whatever else a plan holds is taken to shape them."""
 _LABELS = frozenset({"deal", "columns", "expected"})
-_WHOLE = re.compile(r"(-?[0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)\s*([^0-9:][^:]*)?", re.ASCII)
+_WHOLE = re.compile(r"(-?[0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?)\s*([^0-9:][^:]*)?", re.ASCII)
 _WORDED = [part for each in vars(deal_).values() for part in getattr(each, "__metadata__", ())]
 _FORMS = tuple(
     f" {words}" for each in _WORDED if isinstance(each, ReadsWorded) and not each.before for words, _ in each.forms
@@ -328,6 +328,8 @@ def _range(path: Path, parts: list[str]) -> Axis:
     for part in parts[:2]:
         found = _WHOLE.fullmatch(part)
         assert found is not None
+        if not math.isfinite(float(found[1].replace("_", ""))):
+            raise ValueError(f"{name}: {part} is too large; allowed: up to 1e300")
         ends.append(Fraction(found[1].replace("_", "")))
         units.append((found[2] or "").strip())
     if units[0] != units[1] and not (ends[0] == 0 and not units[0]):
@@ -339,12 +341,12 @@ def _range(path: Path, parts: list[str]) -> Axis:
     spaced = f" {unit}" if unit and unit[0].isalpha() and len(unit) > 2 else unit
     if len(parts) == 2:
         return Axis(path, (), low, high, spaced)
-    count = re.fullmatch(r"[0-9]+", parts[2])
-    if not count or int(parts[2]) < 2:
+    count = re.fullmatch(r"0*([0-9]+)", parts[2], re.ASCII)
+    if not count or count[1] in {"0", "1"}:
         raise ValueError(f"{name}: {parts[2]!r} is no number of values; allowed: LOW:HIGH:N with N at least 2")
-    number = int(parts[2])
-    if number > 1_000_000:
-        raise ValueError(f"{name}: {number:,} values are too many; allowed: at most 1,000,000")
+    if len(count[1]) > 7 or int(count[1]) > 1_000_000:
+        raise ValueError(f"{name}: {count[1]} values are too many; allowed: at most 1,000,000")
+    number = int(count[1])
     steps = (ends[0] + (ends[1] - ends[0]) * Fraction(k, number - 1) for k in range(number))
     return Axis(path, tuple(number_text(float(each)) + spaced for each in steps), low, high, spaced)
 

@@ -42,6 +42,8 @@ COMPARED = "test_compare.py::test_"
 CLOSED = "test_closed_forms.py::test_"
 ENGINES = "test_engines.py::test_"
 METRICS = "test_metrics.py::test_"
+SOLVING = "test_solve.py::test_"
+SWEEPS = "test_sweep.py::test_"
 TWIN = "test_twin.py::test_twin_and_kernels_agree_on_whole_deals"
 
 ON_THE_BOUND = CLOSED + "a_share_exactly_on_its_bound_is_paid_and_one_below_is_not"
@@ -740,6 +742,91 @@ FAULTS = [
         "advice if item.mandatory == NO else MUST",
         "advice",
         ("test_dataplan.py::test_advice_never_says_collect_and_never_drops_what_is_mandatory",),
+    ),
+    # variants, sweep, journal, solve, stress
+    Fault(
+        "a cap per person is only a term",
+        "variants.py",
+        "    if plan.people:\n        # people are settled",
+        "    if not plan.people:\n        # people are settled",
+        (SWEEPS + "every_cell_is_a_run_of_its_setting_to_the_bit",),
+    ),
+    Fault(
+        "cells of other terms share their answers",
+        "sweep.py",
+        "lambda c, name=name: c not in foreign[name]",
+        "lambda c, name=name: c in shaping",
+        (SWEEPS + "every_cell_is_a_run_of_its_setting_to_the_bit",),
+    ),
+    Fault(
+        "a damaged record is believed",
+        "journal.py",
+        "if zlib.crc32(payload) != checksum:",
+        "if zlib.crc32(payload) < 0:",
+        (SWEEPS + "a_journal_cut_off_or_damaged_anywhere_loses_only_what_is_behind",),
+    ),
+    Fault(
+        "a journal that anybody may write to",
+        "journal.py",
+        "            _lock(self._file)\n",
+        "",
+        (SWEEPS + "two_sweeps_do_not_write_to_one_folder",),
+    ),
+    Fault(
+        "a step is a solution",
+        "solve.py",
+        "    if jump > max(own, 0.5 * far,",
+        "    if jump > 1e9 * max(own, 0.5 * far,",
+        (SOLVING + "a_jump_beyond_the_error_is_a_step_and_one_within_it_is_not",),
+    ),
+    Fault(
+        "an interval half as wide",
+        "solve.py",
+        "value.low <= 0.0 <= value.high",
+        "value.low + value.value <= 0.0 <= value.high + value.value",
+        (SOLVING + "the_root_of_a_line_and_its_interval",),
+    ),
+    Fault(
+        "differences of draws that do not belong together",
+        "stress.py",
+        "gap = ours - theirs",
+        "gap = ours - theirs[::-1]",
+        (SOLVING + "differences_of_every_trigger_are_paired",),
+    ),
+    Fault(
+        "a better counterfactual takes the served along",
+        "stress.py",
+        "rows[:, effect_at] = (1.0 + rows[:, effect_at]) * ratio - 1.0",
+        "rows[:, effect_at] *= np.sign(ratio)",
+        (SOLVING + "where_things_go_better_without_the_service_they_are_what_they_were_with_it",),
+    ),
+    Fault(
+        "the payer likes costs and dislikes benefits",
+        "stress.py",
+        "difference(theirs[NET_BENEFIT], values[NET_BENEFIT])",
+        "difference(values[NET_BENEFIT], theirs[NET_BENEFIT])",
+        (SOLVING + "the_payer_is_judged_by_net_benefit_where_the_deal_has_values_and_by_cost_where_not",),
+    ),
+    Fault(
+        "a driver improves by getting worse",
+        "stress.py",
+        "gap(driver.best, shares)",
+        "gap(driver.worst, shares)",
+        (SOLVING + "where_a_criterion_is_met_as_planned_it_is_said_how_far_a_driver_must_improve",),
+    ),
+    Fault(
+        "what one draw met is met by the first",
+        "draws.py",
+        "flags[d, k, number + 1] = any_met",
+        "flags[0, k, number + 1] = any_met",
+        (SOLVING + "triggers_of_each_draw_add_up_to_those_of_all",),
+    ),
+    Fault(
+        "a shock on the numbers of another draw",
+        "stress.py",
+        "rows, _ = parameters.values(plan, simulation.value_keys, start, number)",
+        "rows, _ = parameters.values(plan, simulation.value_keys, start + 1, number)",
+        (SOLVING + "a_shock_of_outcomes_is_the_run_of_the_deal_with_that_number",),
     ),
 ]
 

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,9 @@ def _numbers(text):
 
 
 @pytest.mark.parametrize(("command", "output"), _shown(), ids=lambda text: text[:40])
-def test_a_command_of_the_readme_prints_what_the_readme_shows(command, output, monkeypatch):
-    monkeypatch.chdir(TOP)
+def test_a_command_of_the_readme_prints_what_the_readme_shows(command, output, monkeypatch, tmp_path):
+    shutil.copytree(TOP / "scenarios", tmp_path / "scenarios")
+    monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(cli, shlex.split(command))
     assert done.exit_code == 0, done.output
     printed = re.sub(r"deal [0-9a-f]{12}", "deal HASH", done.stdout)

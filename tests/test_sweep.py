@@ -489,6 +489,8 @@ def one_line(done):
         (["--over", "quantities.pay=1,2", "--plot", "nowhere/x.png"], "no such folder"),
         (["--over", "quantities.pay=1,2", "--set", "quantities.pai=3"], "there is no such path"),
         (["--over", "quantities.pay=1,2", "--draws", "0"], "number of draws"),
+        (["--over", "quantities.pay=-1e400:1:3"], "-1e400 is too large"),
+        (["--over", "quantities.pay=1,2", "--summary", "--metric", "payments.meen"], "no metric is called"),
         (["--over", "quantities.pay=1,2", "--scheduler", "nowhere"], "no Dask scheduler at nowhere"),
         (["--over", "quantities.pay=1,2", "--scheduler", "127.0.0.1:1"], "no Dask scheduler at 127.0.0.1:1"),
     ],

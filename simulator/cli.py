@@ -658,7 +658,7 @@ def sweep(
     The same command goes on with a sweep that was interrupted.
     """
     from simulator.run import will_compile
-    from simulator.sweep import METRICS, pivots
+    from simulator.sweep import pivots, summarised
     from simulator.sweep import sweep as sweep_deals
 
     if plot is not None:
@@ -690,7 +690,7 @@ def sweep(
     except OSError as error:
         message = f"{error.strerror or error}; the same command goes on with what is recorded"
         raise OSError(error.errno, message, error.filename) from None
-    tables = [each for metric in asked or METRICS for each in pivots(out, metric)] if summary or plot else []
+    tables = [each for metric in asked or summarised(out) for each in pivots(out, metric)] if summary or plot else []
     if plot is not None:
         from simulator import figures
 

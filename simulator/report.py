@@ -362,6 +362,8 @@ def _place(found: Mapping[str, Any], driver: Mapping[str, Any], words: str) -> s
     def show(value: float) -> str:
         return f"{value:.1%}" if share else f"{value:.2f}"
 
+    if found["met"] == "at a step":
+        return f"a step at {show(at)} {words}"
     return f"{show(at)} {words} [{show(low)}, {show(high)}]"
 
 

@@ -738,6 +738,14 @@ class Pivot:
         return {"structure": self.structure, "metric": self.metric, "axes": list(self.axes), "cells": cells}
 
 
+def summarised(folder: str | FilePath) -> list[str]:
+    """Metrics of :data:`METRICS` that a finished sweep has: without investors there is no return."""
+    import pyarrow.parquet
+
+    known = pyarrow.parquet.ParquetFile(FilePath(folder) / PARQUET).schema_arrow.names
+    return [metric for metric in METRICS if metric in known]
+
+
 def pivots(folder: str | FilePath, metric: str) -> list[Pivot]:
     """Summarise a finished sweep by its first two axes, structure by structure.
 

@@ -22,6 +22,7 @@ from simulator.sweep import (
     CSV,
     JOURNAL,
     MANIFEST,
+    METRICS,
     PARQUET,
     Records,
     Row,
@@ -29,6 +30,7 @@ from simulator.sweep import (
     pack,
     pivots,
     specify,
+    summarised,
     sweep,
     unpack,
 )
@@ -618,6 +620,23 @@ def test_a_pivot_is_the_mean_over_the_other_axes(small, tmp_path):
     assert found["group"].labels == (("0", "0.25", "0.5", "0.75", "1"), ("400", "500", "600", "700"))
     with pytest.raises(AskError, match=r"did you mean 'payments\.mean'"):
         pivots(tmp_path / "out", "payment.mean")
+
+
+def test_what_a_summary_shows_is_there_and_asked_metrics_are_checked_before_anything_is_touched(small, tmp_path):
+    sweep(small, OVER[0], tmp_path / "fee", draws=100, structures=["conventional"])
+    assert summarised(tmp_path / "fee") == ["payer.cost.mean"]
+    sweep(small, OVER[0], tmp_path / "card", draws=100, structures=["card"], metrics=METRICS)
+    assert summarised(tmp_path / "card") == list(METRICS)
+    for metrics in (["payer.cost.meen"], ["payer.cost.mean", "payer.price"]):
+        with pytest.raises(AskError, match="no metric is called"):
+            sweep(small, OVER[0], tmp_path / "new", draws=100, metrics=metrics)
+    assert not (tmp_path / "new").exists()
+
+
+def test_one_file_by_two_names_is_one_deal(small, tmp_path):
+    other = small.parent / ".." / small.parent.name / small.name
+    with pytest.raises(AskError, match="given twice"):
+        sweep([small, other], OVER[0], tmp_path / "out", draws=100)
 
 
 def test_summary_and_plot(small, tmp_path):

@@ -20,6 +20,7 @@ from simulator.deal import (
     Measure,
     Model,
     Outcome,
+    Payer,
     Structure,
     WithoutService,
     exists,
@@ -29,6 +30,8 @@ from simulator.deal import (
     outcome_names,
     outcome_of,
     outcomes_read,
+    pay_shares,
+    payers_of,
     quantity_of,
     resolve,
     to_plain,
@@ -620,13 +623,7 @@ def _structures(deal: Deal) -> Found:
         yield ("engine",), "a cap per person needs people; allowed: by the rules, people"
     for name, structure in deal.structures.items():
         path: Path = ("structures", name)
-        shares = list((structure.payers or {}).values())
-        if shares and all(share.is_fixed for share in shares):
-            total = sum(share.value for share in shares)
-            if abs(total - 1) > 1e-9:
-                yield (*path, "payers"), f"the shares add to {100 * total:.6g}%; allowed: 100% in all"
-        elif shares:
-            yield (*path, "payers"), "a payer's share is uncertain; allowed: fixed shares that add to 100%"
+        yield from _payers(deal, structure, (*path, "payers"))
         above: list[str] = []
         for key, clause in structure.pays.items():
             yield from _clause(deal, structure, (*path, "pays", key), clause, above)
@@ -641,6 +638,51 @@ def _structures(deal: Deal) -> Found:
             what = f"{len(named)} clauses that others name (unless, only_if, less) are too many"
             yield (*path, "pays"), f"{what}; allowed: up to {MOST_NAMED}"
         yield from finance_problems(deal, structure, (*path, "finance"))
+
+
+def _payers(deal: Deal, structure: Structure, path: Path) -> Found:
+    """Find what no payer pays, or more than one in full."""
+    payers = payers_of(structure)
+    if any(payer.share is not None and not payer.share.is_fixed for payer in payers.values()):
+        yield path, "a payer's share is uncertain; allowed: fixed shares that add to 100%"
+        return
+    sound = True
+    for name, payer in payers.items():
+        for clause in payer.of:
+            if clause not in structure.pays:
+                sound = False
+                yield (*path, name, "of"), _known(clause, structure.pays, "clause of this structure")
+        if payer.from_ is not None and payer.until is not None and payer.until < payer.from_:
+            sound = False
+            yield (*path, name, "until"), f"is before from, {payer.from_.text()}; allowed: a later month"
+    if not sound:
+        return
+    if pay_shares(structure):
+        total = sum(payer.share.value for payer in payers.values() if payer.share is not None)
+        if abs(total - 1) > 1e-9:
+            yield path, f"the shares add to {100 * total:.6g}%; allowed: 100% in all"
+        return
+    period = deal.time.period
+    starts = {1} | {period(each.from_) for each in payers.values() if each.from_ is not None}
+    starts |= {period(each.until) + 1 for each in payers.values() if each.until is not None}
+    clauses: list[str | None] = [*structure.pays] or [None]
+    for each_clause in clauses:
+        for t in sorted(t for t in starts if 1 <= t <= deal.time.periods):
+            asked = [each for each in payers.values() if _pays(deal, each, each_clause, t)]
+            total = sum(each.share.value for each in asked if each.share is not None)
+            rest = any(each.share is None for each in asked)
+            if total > 1 + 1e-9 or (not rest and total < 1 - 1e-9):
+                of = "" if each_clause is None else f" of {each_clause!r}"
+                when = "" if len(starts) == 1 else f" from {deal.time.date(t - 1)}"
+                what = f"pay {100 * total:.6g}%{of}{when}"
+                yield path, f"{what}; allowed: shares of 100% in all, or less and a payer without a share (the rest)"
+                return
+
+
+def _pays(deal: Deal, payer: Payer, clause: str | None, t: int) -> bool:
+    early = payer.from_ is not None and t < deal.time.period(payer.from_)
+    late = payer.until is not None and t > deal.time.period(payer.until)
+    return not early and not late and (clause is None or not payer.of or clause in payer.of)
 
 
 def _expected(deal: Deal, quantity: Quantity, otherwise: float) -> float:

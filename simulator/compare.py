@@ -237,8 +237,10 @@ class _Question:
         return other if other in self.deal.structures and other != name else None
 
     def payers(self, name: str) -> dict[str, float]:
-        """Shares of the payers of a settled structure; none of nothing."""
-        return self.plan.payers[name] if name else {}
+        """Shares of the payers of a settled structure; none of nothing, or where a structure's pay by other rules."""
+        if not name or any(self.plan.payer_names[each] for each in self.settled):
+            return {}
+        return self.plan.payers[name]
 
     def block(self, start: int, number: int) -> _Done:
         """Play one block of draws under every structure and take the differences."""
@@ -281,7 +283,7 @@ class _Question:
         plan, shared = self.plan, self.shared
         out, stops, _, capped = shared.outcomes_under(name, start, values, alike)
         met = np.zeros((len(plan.clause_names[name]), len(plan.cohort_names) + 2), np.int64)
-        part["found"][:], _, part["years"][:] = shared.settle(name, values, out, stops, capped, met)
+        part["found"][:], _, _, part["years"][:] = shared.settle(name, values, out, stops, capped, met)
         broken = part["found"][:, book_of.BROKEN]
         if broken.any():
             draw = start + int(np.argmax(broken != 0))
@@ -303,7 +305,7 @@ class _Question:
             part["cashable"][:, j] = part["worth"][:, j] * values[:, plan.worths[j]["cashable_at"]]
         if self.budget:
             for y, last in enumerate(self.last_of_year):
-                _, _, cash = shared.settle(name, values, out, np.minimum(stops, last), capped, met)
+                *_, cash = shared.settle(name, values, out, np.minimum(stops, last), capped, met)
                 part["owed"][:, y] = cash[:, y + 1 :].sum(axis=1)
 
     # -- what is kept of a draw ---------------------------------------------------------------------------------

@@ -1439,13 +1439,33 @@ FinanceOrNone = Annotated[
 ]
 
 
+class Payer(Model):
+    """One of several payers, by a rule of its own."""
+
+    share: Share | None = None
+    """Share of every amount that it pays for; without one it pays what the shares leave, in the file's order."""
+    of: Names = []
+    """Clauses that it pays for; by default all."""
+    from_: MonthField | None = Field(default=None, alias="from")
+    until: MonthField | None = None
+    """It pays for what falls due from and until a month."""
+    at_most: Money | None = None
+    """In all; what it does not pay falls on the payers without a share."""
+
+
+PayerField = Annotated[
+    Annotated[Share, Tag("number")] | Annotated[Payer, Tag("mapping")] | Annotated[Literal["the rest"], Tag("word")],
+    _form_of("the rest"),
+]
+
+
 class Structure(Model):
     """How results turn into money. Several stand side by side in a deal file."""
 
     note: str | None = None
     """For readers."""
-    payers: dict[str, Share] | None = None
-    """Outcome payers and their shares, 100% in all."""
+    payers: dict[str, PayerField] | None = None
+    """Outcome payers: shares, 100% in all, or a rule for each."""
     pays: dict[str, Clause] = {}
     """Clauses, by name."""
     rate_card: dict[str, CardRowField] | None = None
@@ -1635,7 +1655,7 @@ class Deal(Model):
     """What is true of a participant, by name."""
     measures: dict[str, Measure] = {}
     """Numbers that clauses read, by name; an outcome's name is its count."""
-    payers: dict[str, Share] = {}
+    payers: dict[str, PayerField] = {}
     """Outcome payers of every structure that names none."""
     costs: Costs = Costs()
     """Costs of every structure that names none."""
@@ -1787,8 +1807,8 @@ def _resolved_structure(deal: Deal, structure: Structure, measures: dict[str, Me
         for key in ("payers", "costs", "payer_costs", "finance")
     }
     if not inherited["payers"]:
-        # the same payers buy every structure, unless the file says otherwise
-        named = (each.payers for each in deal.structures.values() if each.payers)
+        # the same payers buy every structure, unless the file says otherwise; rules by clause belong to one structure
+        named = (each.payers for each in deal.structures.values() if each.payers and not _by_clause(each.payers))
         inherited["payers"] = next(named, {"outcome payer": parse(1, "share")})
     inherited["finance"] = _resolved_finance(deal, inherited["finance"])
     cleared = dict.fromkeys(("rate_card", "group_threshold", "control_comparison", "fee", "paid", "each_person"))
@@ -1812,6 +1832,10 @@ def _resolved_finance(deal: Deal, finance: Any) -> Any:
         else:
             written["surplus_to_investors"] = parse(float(bool(at_risk)), "share")
     return finance.model_copy(update=written)
+
+
+def _by_clause(payers: dict[str, PayerField]) -> bool:
+    return any(isinstance(each, Payer) and each.of for each in payers.values())
 
 
 def _is_share(size: Worded) -> bool:
@@ -2076,6 +2100,19 @@ def named_clauses(structure: Structure) -> list[str]:
     """Names of the clauses that others (or they themselves) name, in the order of the file."""
     named = {name for each in structure.pays.values() for name in (*each.unless, *each.only_if, *each.less)}
     return [name for name in structure.pays if name in named]
+
+
+def payers_of(structure: Structure) -> dict[str, Payer]:
+    """Payers of a resolved structure, each with its rule."""
+    return {
+        name: each if isinstance(each, Payer) else Payer(share=each if isinstance(each, Quantity) else None)
+        for name, each in (structure.payers or {}).items()
+    }
+
+
+def pay_shares(structure: Structure) -> bool:
+    """Whether all payers pay fixed shares of everything, so that each has its part of every number."""
+    return all(isinstance(each, Quantity) for each in (structure.payers or {}).values())
 
 
 def needs_people(deal: Deal) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from simulator import ledger as book_of
 from simulator.clauses import Tally, settle_person
 from simulator.compiled import kernel
-from simulator.ledger import Book, Calendar, Terms, measure_tranche, play
+from simulator.ledger import Book, Calendar, Terms, measure_payer, measure_tranche, play
 from simulator.outcomes import (
     TRUE,
     VERIFIED,
@@ -177,6 +177,7 @@ def settle_draws(
     book: Book,
     found: Floats,
     by_tranche: Floats,
+    by_payer: Floats,
     by_year: Floats,
     met: Ints,
     flags: Flags,
@@ -189,6 +190,8 @@ def settle_draws(
         [draws, METRICS], filled.
     by_tranche
         [draws, N, METRICS] the investors' metrics for each tranche, filled; N is 0 where they are those of all.
+    by_payer
+        [draws, P, OF_PAYER + Y] what payers with rules of their own spend, filled.
     by_year
         [draws, Y] the payer's cash, filled.
     met
@@ -217,6 +220,8 @@ def settle_draws(
         )
         for n in range(by_tranche.shape[1]):
             measure_tranche(values[d], calendar, terms, n, book, by_tranche[d, n])
+        for p in range(by_payer.shape[1]):
+            measure_payer(values[d], calendar, terms, measures, out.arms[d], tally, p, book, by_payer[d, p])
         by_year[d] = book.by_year
         for k in range(met.shape[0]):
             any_met = 0

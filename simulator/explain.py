@@ -90,7 +90,7 @@ def explain(
         ledger = reference.play(deal, name, by_path, expected, happened)
         ledger.check()
         met = np.zeros((len(plan.clause_names[name]), len(plan.cohort_names) + 2), np.int64)
-        found, _, _ = shared.settle(name, values, out, stops, capped, met)
+        found, *_ = shared.settle(name, values, out, stops, capped, met)
         insist_on_agreement(name, ledger.metrics, found[0])
         answers["structures"][name] = {
             "clauses": clause_rows(plan, name, ledger),

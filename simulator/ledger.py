@@ -30,6 +30,7 @@ from simulator.clauses import (
     EVENLY,
     NOT_LIMITED,
     OUTCOME_CAP,
+    PAYER_CAP,
     POOLED,
     WHEN_REFERRED,
     YEAR_CAP,
@@ -43,6 +44,7 @@ from simulator.clauses import (
 )
 from simulator.compiled import inner, kernel
 from simulator.outcomes import ADDITIONAL, BEFORE, VERIFIED, Outcomes
+from simulator.payers import Purses, new_purses, paid_by_payers, share_of_own_costs
 from simulator.waterfall import (
     ARREARS,
     AT_MATURITY,
@@ -105,6 +107,7 @@ class Terms(NamedTuple):
     points: Any  # POINT
     reads: Any  # READ
     costs: Any  # COST
+    payers: Any  # PAYER_ROW [P], empty where all pay fixed shares of everything
     finance: FinanceTerms
     year_cap_at: int
     carried_forward: int
@@ -146,6 +149,7 @@ class Book(NamedTuple):
     till: Floats  # [TILL_COLUMNS] what the vehicle has and owes
     paid_to: Floats  # [4] scratch
     known: Floats  # [C] scratch: people whose results are known
+    purses: Purses
 
 
 PAYMENTS, PAYMENTS_PV, UNCAPPED, COST, COST_PV = 0, 1, 2, 3, 4
@@ -163,7 +167,7 @@ METRICS = 29
 OF_TRANCHE = (IRR, MULTIPLE, ON_COMMITTED, ON_PEAK, NPV, PAYBACK, PEAK, HURDLE, IRR_CODE)
 
 
-def new_book(clauses: int, cohorts: int, periods: int, years: int, measures: int, tranches: int) -> Book:
+def new_book(clauses: int, cohorts: int, periods: int, years: int, measures: int, tranches: int, payers: int) -> Book:
     """Allocate a ledger."""
     return Book(
         flows=np.zeros((FLOWS, periods + 2)),
@@ -180,6 +184,7 @@ def new_book(clauses: int, cohorts: int, periods: int, years: int, measures: int
         till=np.zeros(TILL_COLUMNS),
         paid_to=np.zeros(4),
         known=np.zeros(cohorts),
+        purses=new_purses(payers, clauses, cohorts, periods),
     )
 
 
@@ -334,11 +339,16 @@ def _settle(
     so_far: Floats,
     settled: Floats,
     state: Ints,
+    payers: Any,
+    purses: Purses,
+    t: int,
+    at: int,
 ) -> float:
     """Apply the caps to what a clause owes and book it; return what is paid.
 
     `caps` holds the columns of the contract's cap and the year's, and whether the year's excess is carried forward;
-    `totals` what has been paid: [contract, financial year, clause 0, clause 1, ...].
+    `totals` what has been paid: [contract, financial year, clause 0, clause 1, ...]. It falls due in period t and is
+    paid in period `at`.
     """
     amount = raw
     reason = NOT_LIMITED
@@ -362,6 +372,11 @@ def _settle(
             if caps[2]:
                 so_far[k, CARRIED] += amount - room
             amount, reason = room, YEAR_CAP
+    if payers.size > 0 and amount > 0.0:
+        whole = amount
+        amount = paid_by_payers(v, payers, k, column, t, at, whole, purses)
+        if amount < whole:
+            reason = PAYER_CAP
     totals[0] += amount
     totals[1] += amount
     totals[2 + k] += amount
@@ -490,6 +505,11 @@ def play(
         flows[INVESTOR, 0] -= call_capital(v, tranches, finance.in_turn, need, 0, capital, paper, till)
     flows[VEHICLE, 0] = till[CASH]
     year, points = calendar.year, terms.points
+    payers, purses = terms.payers, book.purses
+    if payers.size > 0:
+        purses.spent[:] = 0.0
+        purses.by_date[:] = 0.0
+        purses.by_clause[:] = 0.0
     for t in range(1, T + 1):
         new_year = year[t] != year[t - 1]
         if new_year:
@@ -515,12 +535,15 @@ def play(
             flows[PROVIDERS, t] -= due
         # 2 clauses
         payable = 0.0
+        at = min(t + lag, T)
         for k in range(clauses.size if busy[t] or new_year else 0):
             clause = clauses[k]
             if new_year and so_far[k, CARRIED] > 0.0:
                 raw = so_far[k, CARRIED]
                 so_far[k, CARRIED] = 0.0
-                payable += _settle(v, clause, caps, k, number, raw, 0.0, totals, so_far, settled, state)
+                payable += _settle(
+                    v, clause, caps, k, number, raw, 0.0, totals, so_far, settled, state, payers, purses, t, at
+                )
             rise = 1.0
             if clause.index_at >= 0:
                 rise = _index(v[clause.index_at], t, calendar.step, clause.base)
@@ -541,6 +564,10 @@ def play(
                         so_far,
                         settled,
                         state,
+                        payers,
+                        purses,
+                        t,
+                        at,
                     )
             elif clause.scope in (EACH_COHORT, POOLED):
                 low, high = (0, number) if clause.scope == EACH_COHORT else (number, number + 1)
@@ -575,7 +602,23 @@ def play(
                         triggered |= clause.bit
                     settled[k, column, UNCAPPED_MONEY] += raw
                     if raw > 0.0 or quantity > 0.0:
-                        payable += _settle(v, clause, caps, k, column, raw, quantity, totals, so_far, settled, state)
+                        payable += _settle(
+                            v,
+                            clause,
+                            caps,
+                            k,
+                            column,
+                            raw,
+                            quantity,
+                            totals,
+                            so_far,
+                            settled,
+                            state,
+                            payers,
+                            purses,
+                            t,
+                            at,
+                        )
             else:
                 if clause.due == WHEN_REFERRED:
                     raw = v[clause.rate_at] * _newly_paid_for(v, clause, flows[REFERRED], t, stop)
@@ -586,11 +629,13 @@ def play(
                     state[k, number, MET] = 1
                     triggered |= clause.bit
                     settled[k, number, UNCAPPED_MONEY] += raw
-                    payable += _settle(v, clause, caps, k, number, raw, 0.0, totals, so_far, settled, state)
+                    payable += _settle(
+                        v, clause, caps, k, number, raw, 0.0, totals, so_far, settled, state, payers, purses, t, at
+                    )
         if payable > 0.0:
             if t + lag > T:
                 late += 1.0
-            flows[RECEIPTS, min(t + lag, T)] += payable
+            flows[RECEIPTS, at] += payable
         # 3 receipts
         if not has_finance:
             flows[PROVIDERS, t] += flows[RECEIPTS, t]
@@ -676,7 +721,8 @@ def play(
                 _due_dates(clauses, reads, when, cohorts, blocks, stop, t, people_in, state, busy)
         flows[VEHICLE, t] = till[CASH]
         broken = broken or till[CASH] < 0.0 or till[ARREARS] < 0.0
-    real, counted = _really(v, clauses, rows, number, people_in, verified, additional, arms, settled)
+    paid_for = settled[:, :, PAID]
+    real, counted = _really(v, clauses, rows, number, people_in, verified, additional, arms, paid_for)
     called = 0.0
     profit = 0.0
     for n in range(tranches.size):
@@ -944,7 +990,7 @@ def _really(
     verified: Floats,
     additional_in: Floats,
     arms: Floats,
-    settled: Floats,
+    paid: Floats,
 ) -> tuple[float, float]:
     """Sum payment x additional / counted outcomes, and payments, over the clauses that pay for outcomes."""
     real = 0.0
@@ -954,7 +1000,7 @@ def _really(
         if o < 0:
             continue
         for column in range(number + 1):
-            pay = settled[k, column, PAID]
+            pay = paid[k, column]
             if pay <= 0.0:
                 continue
             low, high = (0, number) if column == number else (column, column + 1)
@@ -1069,6 +1115,51 @@ def _measure_investor(
         out[ON_COMMITTED] = 1.0 + profit / commitment
     if peak > 0.0:
         out[ON_PEAK] = 1.0 + profit / peak
+
+
+OWN_PAYMENTS, OWN_COST, OWN_COST_PV, OWN_REAL, OWN_COUNTED, OWN_BROKEN = 0, 1, 2, 3, 4, 5
+OF_PAYER = 6
+"""What is kept of a payer with rules of its own; its cash by financial year follows."""
+
+
+@inner
+def measure_payer(
+    v: Floats,
+    calendar: Calendar,
+    terms: Terms,
+    measures: Measures,
+    arms: Floats,
+    tally: Tally,
+    p: int,
+    book: Book,
+    out: Floats,
+) -> None:
+    """Fill what one payer spends, [OF_PAYER + Y], from a finished ledger."""
+    out[:] = 0.0
+    payer_rate = nominal_rate(v, calendar.payer_rate_at, calendar.payer_real, calendar.inflation_at)
+    discount = (1.0 + payer_rate) ** (-1.0 / calendar.a_year)
+    factor = 1.0
+    for t in range(calendar.periods + 1):
+        paid = book.purses.by_date[p, t]
+        spent = paid
+        if book.flows[PAYER_COSTS, t] != 0.0:
+            spent += book.flows[PAYER_COSTS, t] * share_of_own_costs(v, terms.payers, p, t)
+        out[OWN_PAYMENTS] += paid
+        out[OWN_COST] += spent
+        out[OWN_COST_PV] += factor * spent
+        out[OF_PAYER + calendar.year[t]] += spent
+        factor *= discount
+    number = tally.people.size
+    paid_for = book.purses.by_clause[p]
+    real, counted = _really(
+        v, terms.clauses, measures.rows, number, tally.people, tally.verified, tally.additional, arms, paid_for
+    )
+    out[OWN_REAL] = real
+    out[OWN_COUNTED] = counted
+    limit = v[terms.payers[p].cap_at] if terms.payers[p].cap_at >= 0 else np.inf
+    paid = out[OWN_PAYMENTS]
+    if paid > limit * (1.0 + 1e-9) + 1e-9 or abs(paid - book.purses.spent[p]) > 1e-9 * max(paid, 1.0):
+        out[OWN_BROKEN] = 1.0
 
 
 @inner

@@ -40,10 +40,13 @@ from simulator.deal import (
     outcome_names,
     outcome_of,
     outcomes_read,
+    pay_shares,
+    payers_of,
     quantity_of,
     service_periods,
 )
 from simulator.ledger import Calendar, Terms
+from simulator.payers import PAYER_ROW
 from simulator.quantity import Quantity
 from simulator.waterfall import FinanceTerms
 
@@ -101,6 +104,9 @@ class Plan:
     per_person_cap: dict[str, int]
     """Column of the cap per person of each structure, -1 where there is none."""
     payers: dict[str, dict[str, float]]
+    """Shares of the payers of each structure, where all pay fixed shares of everything."""
+    payer_names: dict[str, tuple[str, ...]]
+    """Payers of each structure, where they pay by rules of their own."""
     frailty_at: int
     hazard_at: int
     effectiveness_at: dict[str, int]
@@ -181,8 +187,13 @@ def compile_plan(deal: Deal) -> Plan:
         structures=terms,
         per_person_cap={name: at("structures", name, "at_most", "per_person") for name in deal.structures},
         payers={
-            name: {payer: share.value for payer, share in (each.payers or {}).items()}
-            for name, each in deal.structures.items()
+            name: {payer: each.share.value for payer, each in payers_of(structure).items() if each.share is not None}
+            if pay_shares(structure)
+            else {}
+            for name, structure in deal.structures.items()
+        },
+        payer_names={
+            name: () if pay_shares(each) else tuple(payers_of(each)) for name, each in deal.structures.items()
         },
         frailty_at=at("frailty_correlation"),
         hazard_at=at("ends_early", "policy_change", "chance_a_year"),
@@ -504,6 +515,7 @@ def _terms(deal: Deal, at: _Columns, measures: _Measures, name: str) -> Terms:
         points=points,
         reads=reads,
         costs=_rows(w.COST, costs),
+        payers=_rows(PAYER_ROW, _payer_rows(deal, structure, at, (*path, "payers"))),
         finance=_finance(deal, at, measures, structure, (*path, "finance")),
         year_cap_at=at(*path, "at_most", "year"),
         carried_forward=int(structure.at_most.over_the_year == "carried forward"),
@@ -534,6 +546,23 @@ def _cost_rows(at: _Columns, structure: Structure, path: Path) -> list[dict[str,
         if finance.guarantee is not None and finance.guarantee.fee is not None:
             here = (*path, "finance", "guarantee", "fee")
             rows.append(_cost_row(at, here, finance.guarantee.fee, w.GUARANTOR))
+    return rows
+
+
+def _payer_rows(deal: Deal, structure: Structure, at: _Columns, path: Path) -> list[dict[str, Any]]:
+    """Rows of the payers; none where all pay fixed shares of everything."""
+    order, time = list(structure.pays), deal.time
+    rows: list[dict[str, Any]] = []
+    for name, payer in {} if pay_shares(structure) else payers_of(structure).items():
+        rows.append(
+            {
+                "share_at": max(at(*path, name), at(*path, name, "share")),
+                "cap_at": at(*path, name, "at_most"),
+                "of": sum(1 << order.index(clause) for clause in set(payer.of)) if payer.of else -1,
+                "first": 0 if payer.from_ is None else time.period(payer.from_),
+                "last": _NEVER if payer.until is None else time.period(payer.until),
+            }
+        )
     return rows
 
 

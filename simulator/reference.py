@@ -31,12 +31,15 @@ from simulator.deal import (
     Deal,
     Finance,
     Measure,
+    Payer,
     Table,
     Worded,
     is_share,
     measure_of,
     outcome_of,
     outcomes_read,
+    pay_shares,
+    payers_of,
     service_periods,
 )
 
@@ -135,7 +138,7 @@ class Entry:
 
     `account` is the vehicle's wherever the vehicle is a party, otherwise that of whoever pays;
     `account_after` is what stands on it afterwards. `limited_by` names the last cap that cut the amount:
-    per person, outcomes, clause, contract or year.
+    per person, outcomes, clause, contract, year or payer.
     """
 
     period: int
@@ -191,6 +194,10 @@ class Ledger:
     additional: dict[str, float]
     """True outcomes with the service less without it, positive when good, of the people who count."""
     metrics: dict[str, Any]
+    paid_by: dict[str, list[float]]
+    """Payments of each payer."""
+    own_costs_of: dict[str, list[float]]
+    """The payers' own costs, as each bears them."""
     contract_cap: float | None = None
     commitment: float | None = None
     drawn: float = 0.0
@@ -385,7 +392,7 @@ class _Play:
             else:
                 self.called_at_start = True
         self.lag = _whole_periods(self._value("paid_after"), self.time.months)
-        self.payers = self._payer_shares()
+        self.payers = payers_of(self.terms) or {PAYERS: Payer()}
 
         # the books
         self.entries: list[Entry] = []
@@ -405,6 +412,9 @@ class _Play:
                 lambda: max(self.balance[VEHICLE], 0.0),
                 self._to_date,
             )
+        self.paid_by = {payer: [0.0] * (self.T + 1) for payer in self.payers}
+        self.own_costs_of = {payer: [0.0] * (self.T + 1) for payer in self.payers}
+        self.taken_on: dict[str, float] = dict.fromkeys(self.payers, 0.0)
 
         # the outcomes contract so far
         self.settled: set[Key] = set()
@@ -419,7 +429,7 @@ class _Play:
         self.paid_by_clause: defaultdict[str, float] = defaultdict(float)
         self.paid_in_year: defaultdict[str, float] = defaultdict(float)
         self.carried_forward: defaultdict[str, float] = defaultdict(float)
-        self.to_pay: defaultdict[int, list[tuple[Key, float, str | None, str]]] = defaultdict(list)
+        self.to_pay: defaultdict[int, list[tuple[Key, dict[str, float], str | None, str]]] = defaultdict(list)
         self.late = 0
         self.after_cap_per_person = self._money_after_cap_per_person()
 
@@ -442,12 +452,60 @@ class _Play:
         """Value in this draw of a number of the structure."""
         return self.values[*self.here, *path]
 
-    def _payer_shares(self) -> dict[str, float]:
-        """Share of each payer, by the name under which it stands in the books."""
-        shares = {name: self._value("payers", name) for name in self.terms.payers or {}}
-        if not shares:
-            return {PAYERS: 1.0}
-        return {f"{name} (payer)" if name in _ROLES - {PAYERS} else name: each for name, each in shares.items()}
+    @staticmethod
+    def _in_the_books(payer: str) -> str:
+        """Name under which a payer stands in the books, where others have names of their own."""
+        return f"{payer} (payer)" if payer in _ROLES - {PAYERS} else payer
+
+    def _share(self, payer: str) -> float | None:
+        """Share of a payer; None if it pays what the shares of others leave."""
+        if self.payers[payer].share is None:
+            return None
+        return self.values.get((*self.here, "payers", payer), self.values.get((*self.here, "payers", payer, "share")))
+
+    def _payers_in(self, t: int) -> list[str]:
+        """Payers whose time it is."""
+        now = []
+        for payer, terms in self.payers.items():
+            early = terms.from_ is not None and t < self.time.period(terms.from_)
+            late = terms.until is not None and t > self.time.period(terms.until)
+            if not early and not late:
+                now.append(payer)
+        return now
+
+    def _split(self, t: int, clause: str, amount: float) -> tuple[dict[str, float], float]:
+        """Who pays which part of an amount, and what nobody pays: shares first, then the others in their order."""
+        parts: dict[str, float] = {}
+        left = amount
+        asked = [payer for payer in self._payers_in(t) if not self.payers[payer].of or clause in self.payers[payer].of]
+        with_share = [payer for payer in asked if self._share(payer) is not None]
+        for payer in with_share:
+            parts[payer] = min(amount * (self._share(payer) or 0.0), self._room(payer))
+        left = amount - sum(parts.values())
+        if left <= 1e-12 * amount:
+            left = 0.0
+        for payer in asked:
+            if payer not in with_share:
+                parts[payer] = min(left, self._room(payer))
+                left -= parts[payer]
+        return {payer: part for payer, part in parts.items() if part > 0}, left
+
+    def _room(self, payer: str) -> float:
+        """What a payer may still pay."""
+        if self.payers[payer].at_most is None:
+            return math.inf
+        return max(self._value("payers", payer, "at_most") - self.taken_on[payer], 0.0)
+
+    def _parts_of_own_costs(self, t: int) -> dict[str, float]:
+        """Shares in which the payers bear their own costs: what the shares leave falls on the first without one."""
+        now = self._payers_in(t)
+        parts = {payer: self._share(payer) for payer in now}
+        shares = {payer: share for payer, share in parts.items() if share is not None}
+        rest = next((payer for payer in now if payer not in shares), None)
+        if rest is not None:
+            shares[rest] = max(1 - sum(shares.values()), 0.0)
+        total = sum(shares.values())
+        return {payer: share / total for payer, share in shares.items()} if total > 0 else {}
 
     # -- People and outcomes --------------------------------------------------------------------------------
 
@@ -925,6 +983,13 @@ class _Play:
         """Cut an amount to the caps and put it down for payment after the lag; note what pays nothing."""
         name = key[0]
         amount, limited_by, reason = self._within_caps(t, name, owed)
+        parts, unpaid = self._split(t, name, amount) if amount > 0 else ({}, 0.0)
+        if unpaid > 0:
+            amount -= unpaid
+            if unpaid > _slack(amount):
+                limited_by, reason = "payer", f"{reason}; {_plain(unpaid)} is above what its payers pay at most"
+        for payer, part in parts.items():
+            self.taken_on[payer] += part
         self.uncapped[key] += owed.gross
         self.paid[key] += amount
         self.paid_by_clause[name] += amount
@@ -932,7 +997,7 @@ class _Play:
         if amount > 0:
             if self.lag > 0:
                 reason += f"; settled {self.time.date(t)}"
-            self.to_pay[min(t + self.lag, self.T)].append((key, amount, limited_by, reason))
+            self.to_pay[min(t + self.lag, self.T)].append((key, parts, limited_by, reason))
         else:
             self._move(t, PAYERS, self.purse, 0.0, reason, key=key, limited_by=limited_by)
 
@@ -974,12 +1039,13 @@ class _Play:
 
     def _receive_payments(self, t: int) -> None:
         """Book the payments that fall in a period."""
-        for key, amount, limited_by, reason in self.to_pay[t]:
-            self.payments[t] += amount
-            total = sum(self.payers.values())
-            for payer, share in self.payers.items():
-                part = amount * share / total
-                self._move(t, payer, self.purse, part, reason, key=key, payer=payer, limited_by=limited_by)
+        for key, parts, limited_by, reason in self.to_pay[t]:
+            for payer, part in parts.items():
+                self.payments[t] += part
+                self.paid_by[payer][t] += part
+                name = self._in_the_books(payer)
+                words = reason if len(parts) == 1 or pay_shares(self.terms) else f"{reason}; the part of {payer}"
+                self._move(t, name, self.purse, part, words, key=key, payer=name, limited_by=limited_by)
 
     # -- Costs ----------------------------------------------------------------------------------------------
 
@@ -1092,10 +1158,11 @@ class _Play:
             self.agreement.let_interest_run(t)
         for kind in _KINDS_OF_COST:
             cost = self._cost("payer_costs", kind, t, self.stop, self.values, referred)
-            total = sum(self.payers.values())
-            for payer, share in self.payers.items() if cost > 0 else ():
+            for payer, share in self._parts_of_own_costs(t).items() if cost > 0 else ():
                 words = f"the payers' own {kind.replace('_', '-')}"
-                self._move(t, payer, OWN_COSTS, cost * share / total, words, payer=payer)
+                self.own_costs_of[payer][t] += cost * share
+                name = self._in_the_books(payer)
+                self._move(t, name, OWN_COSTS, cost * share, words, payer=name)
 
     def _defer(self, t: int, kind: str, later: float) -> None:
         """Put part of a cost off: the provider bears its service meanwhile, others wait for their fees."""
@@ -1283,6 +1350,8 @@ class _Play:
             not_yet_due=not_yet_due,
             additional=self._additional(),
             metrics=self._metrics(),
+            paid_by=self.paid_by,
+            own_costs_of=self.own_costs_of,
             contract_cap=None if self.terms.at_most.contract is None else self._value("at_most", "contract"),
             commitment=None if agreement is None or self.happened.drawdowns is not None else agreement.commitment,
             drawn=sum(paper.called for paper in papers.values()),

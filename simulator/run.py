@@ -181,11 +181,11 @@ class Simulation:
         capped: Floats,
         met: Ints,
         flags: Flags | None = None,
-    ) -> tuple[Floats, Floats, Floats]:
+    ) -> tuple[Floats, Floats, Floats, Floats]:
         """Settle one structure over simulated outcomes.
 
-        Returns metrics [draws, METRICS], those of each tranche [draws, N, METRICS] (N is 0 for a single one), and the
-        payers' cash by year [draws, Y]. For `met` and `flags` see :func:`settle_draws`.
+        Returns metrics [draws, METRICS], those of each tranche [draws, N, METRICS] (N is 0 for a single one), what
+        payers with rules of their own spend [draws, P, OF_PAYER + Y], and the payers' cash by year [draws, Y]. For `met` and `flags` see :func:`settle_draws`.
         """
         plan, n = self.plan, values.shape[0]
         terms = plan.structures[name]
@@ -195,6 +195,7 @@ class Simulation:
             capped = capped[:, self.caps.first[s] : self.caps.first[s + 1], :]
         found = np.empty((n, book_of.METRICS))
         by_tranche = np.empty((n, len(tranche_names(plan, name)), book_of.METRICS))
+        by_payer = np.empty((n, len(plan.payer_names[name]), book_of.OF_PAYER + len(plan.years)))
         by_year = np.empty((n, len(plan.years)))
         settle_draws(
             values,
@@ -213,11 +214,12 @@ class Simulation:
             new_book_of(plan, name),
             found,
             by_tranche,
+            by_payer,
             by_year,
             met,
             NO_FLAGS if flags is None else flags,
         )
-        return found, by_tranche, by_year
+        return found, by_tranche, by_payer, by_year
 
 
 NOTHING_PUBLISHED: Floats = np.zeros((0, 0))
@@ -227,8 +229,9 @@ NO_FLAGS: Flags = np.zeros((0, 0, 0), np.int8)
 def new_book_of(plan: Plan, name: str) -> Book:
     """Allocate a ledger for a structure."""
     clauses, cohorts = len(plan.clause_names[name]), len(plan.cohort_names)
+    periods, payers = plan.calendar.periods, len(plan.payer_names[name])
     tranches = plan.structures[name].finance.tranches.size
-    return new_book(clauses, cohorts, plan.calendar.periods, len(plan.years), len(plan.measure_names), tranches)
+    return new_book(clauses, cohorts, periods, len(plan.years), len(plan.measure_names), tranches, payers)
 
 
 def tranche_names(plan: Plan, name: str) -> list[str]:
@@ -311,6 +314,16 @@ class Investors:
 
 
 @dataclass
+class FoundOfPayer:
+    """What the blocks of one payer with rules of its own add up to."""
+
+    series: dict[str, Series]
+    years: list[Series]
+    deadweight: CoMoments = field(default_factory=CoMoments)
+    per_additional: list[CoMoments] = field(default_factory=list)
+
+
+@dataclass
 class Found:
     """What the blocks of one structure add up to."""
 
@@ -324,6 +337,7 @@ class Found:
     late: int = 0
     deadweight: CoMoments = field(default_factory=CoMoments)
     per_additional: list[CoMoments] = field(default_factory=list)
+    payers: dict[str, FoundOfPayer] = field(default_factory=dict)
 
 
 def simulate(
@@ -414,6 +428,7 @@ class _Done:
     totals: Floats
     metrics: dict[str, Floats]
     tranches: dict[str, Floats]
+    payers: dict[str, Floats]
     years: dict[str, Floats]
     met: dict[str, Ints]
     clamped: dict[int, int]
@@ -422,6 +437,8 @@ class _Done:
     years_moments: dict[str, Floats]
     deadweight: dict[str, Floats]
     per_additional: dict[str, Floats]
+    payers_deadweight: dict[str, list[Floats]]
+    payers_per_additional: dict[str, list[Floats]]
 
 
 def _next(waiting: deque[tuple[int, Future[_Done]]]) -> tuple[int, _Done]:
@@ -474,6 +491,10 @@ class _NewBlock:
             name: np.empty((number, len(tranche_names(plan, name)), book_of.METRICS)) for name in shared.names
         }
         self.years = {name: np.empty((number, len(plan.years))) for name in shared.names}
+        self.payers = {
+            name: np.empty((number, len(plan.payer_names[name]), book_of.OF_PAYER + len(plan.years)))
+            for name in shared.names
+        }
         cohorts = len(plan.cohort_names)
         self.met = {name: np.zeros((len(plan.clause_names[name]), cohorts + 2), np.int64) for name in shared.names}
 
@@ -483,9 +504,9 @@ class _NewBlock:
         for name in self.shared.names:
             out, stops, own, capped = self.shared.outcomes_under(name, start + low, part, alike)
             self.additional[name][low:high] = own[:, :, 3]
-            rows, tranches, years = self.shared.settle(name, part, out, stops, capped, self.met[name])
+            rows, tranches, payers, years = self.shared.settle(name, part, out, stops, capped, self.met[name])
             self.found[name][low:high], self.tranches[name][low:high] = rows, tranches
-            self.years[name][low:high] = years
+            self.payers[name][low:high], self.years[name][low:high] = payers, years
 
     def done(self, totals: Floats, totals_moments: Floats, clamped: dict[int, int]) -> _Done:
         """Take the moments of a finished block."""
@@ -498,6 +519,7 @@ class _NewBlock:
             totals=totals,
             metrics=found,
             tranches=self.tranches,
+            payers=self.payers,
             years=years,
             met=self.met,
             clamped=clamped,
@@ -509,6 +531,22 @@ class _NewBlock:
                 for name, rows in found.items()
             },
             per_additional={name: metrics.pair_moments(cost[name], self.additional[name]) for name in found},
+            payers_deadweight={
+                name: [
+                    metrics.pair_moments(rows[:, p, _PAYERS_REAL].copy(), rows[:, p, _PAYERS_COUNTED].copy())
+                    for p in range(rows.shape[1])
+                ]
+                for name, rows in self.payers.items()
+            },
+            payers_per_additional={
+                name: [
+                    metrics.pair_moments(
+                        np.repeat(rows[:, p, _PAYERS_COST], totals.shape[1], axis=1), self.additional[name]
+                    )
+                    for p in range(rows.shape[1])
+                ]
+                for name, rows in self.payers.items()
+            },
         )
 
 
@@ -561,6 +599,11 @@ _REAL = slice(book_of.REAL_PAYMENTS, book_of.REAL_PAYMENTS + 1)
 _COUNTED = slice(book_of.COUNTED_PAYMENTS, book_of.COUNTED_PAYMENTS + 1)
 
 
+_PAYERS_COST, _PAYERS_REAL, _PAYERS_COUNTED = (
+    slice(at, at + 1) for at in (book_of.OWN_COST, book_of.OWN_REAL, book_of.OWN_COUNTED)
+)
+
+
 def _pair(row: Floats) -> CoMoments:
     return CoMoments(int(row[0]), *(float(each) for each in row[1:]))
 
@@ -579,6 +622,14 @@ def _new_found(plan: Plan, name: str, draws: int) -> Found:
         years=[Series(draws, KEPT) for _ in plan.years],
         met=np.zeros((len(plan.clause_names[name]), len(plan.cohort_names) + 2), np.int64),
         per_additional=[CoMoments() for _ in plan.outcome_names],
+        payers={
+            payer: FoundOfPayer(
+                series={key: Series(draws, KEPT) for key in ("cost", "cost_present_value")},
+                years=[Series(draws, KEPT) for _ in plan.years],
+                per_additional=[CoMoments() for _ in plan.outcome_names],
+            )
+            for payer in plan.payer_names[name]
+        },
     )
 
 
@@ -630,8 +681,24 @@ def _add(
         each.deadweight.merge(_pair(done.deadweight[name][0]))
         for o, pair in enumerate(each.per_additional):
             pair.merge(_pair(done.per_additional[name][o]))
+        for p, payer in enumerate(each.payers.values()):
+            _add_payer(plan, name, start, done, p, payer)
     if progress is not None:
         progress(min(start + BLOCK, draws), draws)
+
+
+def _add_payer(plan: Plan, name: str, start: int, done: _Done, p: int, payer: FoundOfPayer) -> None:
+    rows = np.ascontiguousarray(done.payers[name][:, p])
+    if rows[:, book_of.OWN_BROKEN].any():
+        raise DefectError(f"the purse of {plan.payer_names[name][p]!r} does not balance under {name!r}")
+    moments = metrics.column_moments(rows)
+    payer.series["cost"].add(start, rows[:, book_of.OWN_COST], moments[book_of.OWN_COST])
+    payer.series["cost_present_value"].add(start, rows[:, book_of.OWN_COST_PV], moments[book_of.OWN_COST_PV])
+    for y, series in enumerate(payer.years):
+        series.add(start, rows[:, book_of.OF_PAYER + y], moments[book_of.OF_PAYER + y])
+    payer.deadweight.merge(_pair(done.payers_deadweight[name][p][0]))
+    for o, pair in enumerate(payer.per_additional):
+        pair.merge(_pair(done.payers_per_additional[name][p][o]))
 
 
 def _add_investor(each: Investors, rows: Floats) -> None:
@@ -753,7 +820,8 @@ def _structure(plan: Plan, name: str, each: Found, draws: int) -> dict[str, Any]
         "investor": _investor(plan, name, each),
         **_guarantor(plan, name, each, draws),
         "payer": payer,
-        "payers": {who: _scaled(payer, share) for who, share in plan.payers[name].items()},
+        "payers": {who: _scaled(payer, share) for who, share in plan.payers[name].items()}
+        | {who: _payer(plan, own) for who, own in each.payers.items()},
         "provider": {
             "surplus": series["surplus"].summary(),
             "probability_of_deficit": metrics.probability(*_below_zero(series["surplus"])),
@@ -829,7 +897,7 @@ def _guarantor(plan: Plan, name: str, each: Found, draws: int) -> dict[str, Any]
     return {"guarantor": answers}
 
 
-def _payer(plan: Plan, each: Found) -> dict[str, Any]:
+def _payer(plan: Plan, each: Found | FoundOfPayer) -> dict[str, Any]:
     per_additional: dict[str, Any] = {}
     for o, name in enumerate(plan.outcome_names):
         pairs = each.per_additional[o]

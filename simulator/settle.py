@@ -48,7 +48,7 @@ from simulator.deal import (
     quantity_of,
 )
 from simulator.draws import settle_draws
-from simulator.ledger import BROKEN, INVESTOR, METRICS, PAID, PAYMENTS, Book, planned_costs
+from simulator.ledger import BROKEN, INVESTOR, METRICS, OF_PAYER, PAID, PAYMENTS, Book, planned_costs
 from simulator.observed import BEFORE, COMPARISON, Observed, Row, is_yes_or_no, problems, read
 from simulator.outcomes import Outcomes, date_outcomes, refer_people
 from simulator.parameters import row_by_path
@@ -1095,6 +1095,7 @@ def _play_kernels(plan: Plan, name: str, happened: Happened, by_person: bool) ->
         book,
         found,
         np.zeros((1, 0, METRICS)),
+        np.zeros((1, terms.payers.size, OF_PAYER + len(plan.years))),
         np.zeros((1, len(plan.years))),
         np.zeros((len(plan.clause_names[name]), len(cohort_names) + 2), np.int64),
         NO_FLAGS,
@@ -1132,6 +1133,9 @@ def _insist_on_agreement(plan: Plan, name: str, ledger: Ledger, book: Book, foun
     for k, clause in enumerate(plan.clause_names[name]):
         twin = math.fsum(paid for (key, _), paid in ledger.paid.items() if key == clause)
         pairs.append((f"payments of {clause!r}", twin, float(book.settled[k, :, PAID].sum())))
+    for p, payer in enumerate(plan.payer_names[name]):
+        twin = math.fsum(ledger.paid_by[payer])
+        pairs.append((f"payments of {payer!r}", twin, float(book.purses.spent[p])))
     flows = book.flows[INVESTOR, : plan.calendar.periods + 1]
     pairs += [(f"investors in period {t}", twin, float(flows[t])) for t, twin in enumerate(ledger.investor)]
     for n, (tranche, own) in enumerate(ledger.tranches.items()):
@@ -1247,7 +1251,7 @@ def _participants_reason(reading: _Reading, ledger: Ledger, name: str) -> list[s
         return [f"0.00 because: no {outcome} was verified"]
     limits = [entry.limited_by for entry in ledger.entries if entry.clause == name and entry.limited_by]
     words = {"per person": "the cap per person", "outcomes": "the cap on its outcomes", "clause": "its own cap"}
-    words |= {"contract": "the contract cap", "year": "the cap for the year"}
+    words |= {"contract": "the contract cap", "year": "the cap for the year", "payer": "what its payers pay at most"}
     for limit in dict.fromkeys(limits):
         reason += f"; limited by {words[limit]}"
     return [reason]

@@ -242,7 +242,7 @@ def play(
                     stops = np.minimum(stops, latest)
                 flags = np.zeros((part.shape[0], met[name].shape[1], len(plan.cohort_names) + 2), np.int8)
                 counted = np.zeros(flags.shape[1:], np.int64)
-                found, _, _ = simulation.settle(name, part, out, stops, capped, counted, flags)
+                found, *_ = simulation.settle(name, part, out, stops, capped, counted, flags)
                 if found[:, book_of.BROKEN].any():
                     raise DefectError(f"the accounts of {name!r} do not balance under a shock")
                 met[name][here] = flags[:, :, -1] > 0

@@ -26,12 +26,15 @@ from simulator.deal import (
     Costs,
     Deal,
     Measure,
+    Payer,
     WithoutService,
     is_share,
     leaves,
     measure_of,
     outcome_names,
     outcome_of,
+    pay_shares,
+    payers_of,
     quantity_of,
 )
 from simulator.quantity import Quantity
@@ -537,7 +540,7 @@ class _Structure:
         if clause.any_of:
             either = _listed((f"{name} is {bound.text()}" for name, bound in clause.any_of.items()), "or")
             parts.append(f"{'and' if clause.when else 'if'} {either}")
-        words = " ".join(parts) + f", {self._payers()} {self._amount(clause)}"
+        words = " ".join(parts) + f", {self._payers(clause)} {self._amount(clause)}"
         if clause.due != "when known":
             words += f", {clause.due}"
         if clause.indexed is not None:
@@ -559,8 +562,9 @@ class _Structure:
             words += f"; unless {_listed(map(repr, clause.unless), 'or')} was met"
         return words + "."
 
-    def _payers(self) -> str:
-        payers = list(self.full.payers or {})
+    def _payers(self, clause: Clause) -> str:
+        own = next(name for name, each in self.pays.items() if each is clause)
+        payers = [name for name, each in payers_of(self.full).items() if not each.of or own in each.of]
         if len(payers) == 1:
             return f"{payers[0]} pays"
         return f"{_listed(payers)} pay"
@@ -616,4 +620,18 @@ class _Structure:
             found.append(f"{self._sum(caps.year)} in a financial year, the rest {caps.over_the_year}")
         if caps.contract is not None:
             found.append(f"{self._sum(caps.contract)} under the contract")
-        return f"at most {_listed(found)}." if found else ""
+        words = [f"at most {_listed(found)}"] if found else []
+        if not pay_shares(self.full):
+            words.append("; ".join(self._payer(name, each) for name, each in payers_of(self.full).items()))
+        return f"{'; '.join(words)}." if words else ""
+
+    def _payer(self, name: str, payer: Payer) -> str:
+        """Say what one payer pays."""
+        words = f"{name} pays " + ("what is left" if payer.share is None else payer.share.text())
+        if payer.of:
+            words += f" of {_listed(map(repr, payer.of))}"
+        if payer.from_ is not None:
+            words += f" from {payer.from_.text()}"
+        if payer.until is not None:
+            words += f" until {payer.until.text()}"
+        return words if payer.at_most is None else f"{words}, at most {self._sum(payer.at_most)}"

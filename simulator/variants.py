@@ -29,7 +29,9 @@ from simulator.yamlfile import DealError, Problem, join_path, nearest, split_set
 
 Path = tuple[str | int, ...]
 
-OF_THE_SETTLEMENT = frozenset({"measures", "calendar", "structures", "per_person_cap", "payers", "worths"})
+OF_THE_SETTLEMENT = frozenset(
+    {"measures", "calendar", "structures", "per_person_cap", "payers", "payer_names", "worths"}
+)
 """Parts of a plan that only settle outcomes; whatever else a plan holds is taken to shape them."""
 _LABELS = frozenset({"deal", "columns", "expected"})
 _WHOLE = re.compile(r"(-?[0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?)\s*([^0-9:][^:]*)?", re.ASCII)

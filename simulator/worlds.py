@@ -128,7 +128,7 @@ class Worlds:
                     out, stops, own, capped = simulation.outcomes_under(name, low, part, shared)
                     world.additional[name][low:high] = own[:, :, 3]
                     met = np.zeros(shape[name], np.int64)
-                    found, _, _ = simulation.settle(
+                    found, *_ = simulation.settle(
                         name, part, out, stops, capped, met, world.met[name][low:high] if flags else None
                     )
                     if found[:, ledger.BROKEN].any():

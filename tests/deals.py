@@ -526,6 +526,8 @@ def _structure(
     if caps:
         structure["at_most"] = caps
     if d.maybe(3):
+        structure["payers"] = _payers(d, list(structure.get("pays", ())))
+    if d.maybe(3):
         structure["paid_after"] = d.one(*LAGS)
     for key in ("costs", "payer_costs"):
         if d.maybe():
@@ -533,6 +535,20 @@ def _structure(
     if d.maybe():
         structure["finance"] = _finance(d, start, [*names, *measures]) if d.maybe() else "none"
     return structure
+
+
+def _payers(d: _Draw, clauses: list[str]) -> dict[str, Any]:
+    """Payers by layer, clause and phase; one without limit pays the rest, or nobody does."""
+    payers: dict[str, Any] = {}
+    if d.maybe():
+        payers["the city"] = {"share": d.one("60%", "0%", "25%"), "at_most": d.one(*CAPS)}
+    if d.maybe():
+        payers["early"] = {"until": _month(2019 * 12 + d.whole(0, 60)), "at_most": d.one(*CAPS)}
+    if d.maybe():
+        payers["late"] = {"share": "40%", "from": _month(2019 * 12 + d.whole(0, 60))}
+    if clauses and d.maybe():
+        payers["vehicle"] = {"of": [d.one(*clauses)], "at_most": d.one(*CAPS)}
+    return payers | {"fund": d.one("the rest", {"at_most": d.one(*CAPS)})}
 
 
 @st.composite

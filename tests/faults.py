@@ -55,6 +55,7 @@ REPORTED = CLOSED + "what_is_reported_of_a_card_is_the_closed_form_and_its_stand
 FRAILTY = ENGINES + "frailty_keeps_the_margins_and_gives_the_covariances_of_theory"
 KINDS = ENGINES + "every_kind_of_outcome_has_the_same_moments_in_both_engines"
 CLAUSES = "test_clauses.py::test_"
+PAYERS = "test_payers.py::test_"
 PER_PERSON = ENGINES + "the_cap_per_person_is_by_date_then_by_the_card_in_every_case_of_two_people"
 
 FAULTS = [
@@ -650,6 +651,27 @@ FAULTS = [
         "one_holds = one_holds or holds",
         "one_holds = holds",
         (CLAUSES + "and_and_or", TWIN),
+    ),
+    Fault(
+        "a payer's limit is one of each payment",
+        "payers.py",
+        "spent[p] += part[p]",
+        "spent[p] = part[p]",
+        (PAYERS + "payers_by_layer_by_phase_and_by_share",),
+    ),
+    Fault(
+        "a payer pays after its time",
+        "payers.py",
+        "if row.share_at < 0 and row.first <= t <= row.last and",
+        "if row.share_at < 0 and row.first <= t and",
+        (PAYERS + "payers_by_layer_by_phase_and_by_share",),
+    ),
+    Fault(
+        "payers bear their own costs at any time",
+        "payers.py",
+        "    if not rows[p].first <= t <= rows[p].last:\n",
+        "    if rows[p].first < 0:\n",
+        (PAYERS + "costs_of_each_payer_by_year",),
     ),
     Fault(
         "no minimum payment",

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "simulator"
 LAYERS = [
     {"compiled", "copula", "journal", "quantity", "yamlfile"},
-    {"deal", "chance", "clauses", "metrics", "result"},
+    {"deal", "chance", "clauses", "payers", "metrics", "result"},
     {"finance_checks", "outcomes", "waterfall", "agreement", "grammar", "schema", "shocks"},
     {"doubts"},
     {"checks", "ledger", "reference"},
@@ -30,7 +30,7 @@ LAYERS = [
     {"cli"},
     {"start"},
 ]
-KERNELS = {"chance", "clauses", "waterfall", "metrics", "outcomes", "ledger", "worth", "draws"}
+KERNELS = {"chance", "clauses", "payers", "waterfall", "metrics", "outcomes", "ledger", "worth", "draws"}
 DESCRIPTION = {
     "quantity",
     "deal",

@@ -52,6 +52,7 @@ class Both(Player):
         for name, ours, found, book, tally in self.played(draw):
             wrong = disagreements(ours.metrics, found)
             wrong += flows_that_differ(ours, book)
+            wrong += payers_that_differ(self.plan, name, ours, book)
             wrong += clauses_that_differ(self.plan, name, ours, book)
             wrong += other_differences(self.plan, ours, found, tally)
             yield name, found, [f"draw {draw}, {name}: {each}" for each in wrong]
@@ -71,6 +72,14 @@ def flows_that_differ(ours, book):
         for t, mine in enumerate(flows):
             if apart(mine, book.paper[n, t], scale):
                 yield f"{name} in period {t}: twin {mine}, kernel {book.paper[n, t]}"
+
+
+def payers_that_differ(plan, name, ours, book):
+    scale = float(np.abs(book.flows).max())
+    for p, payer in enumerate(plan.payer_names[name]):
+        for t, mine in enumerate(ours.paid_by[payer]):
+            if apart(mine, book.purses.by_date[p, t], scale):
+                yield f"paid by {payer} in period {t}: twin {mine}, kernel {book.purses.by_date[p, t]}"
 
 
 def clauses_that_differ(plan, name, ours, book):

@@ -1,0 +1,102 @@
+"""Several payers: who pays which part of what a contract owes, by share, by layer, by clause and by phase.
+
+Of an amount, the payers with a share pay their shares first, then the others pay what is left, each up to its own limit
+and in the order of the file ("the first 400,000 from the council, the rest from the fund"). What no payer pays is not
+paid. Only contracts whose payers do more than pay fixed shares of everything are played so.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.compiled import inner
+
+Floats = NDArray[np.float64]
+
+PAYER_ROW = np.dtype(
+    [
+        ("share_at", np.int64),  # -1: pays what the shares leave
+        ("cap_at", np.int64),
+        ("of", np.int64),  # bit k: pays for clause k
+        ("first", np.int64),  # period from which it pays
+        ("last", np.int64),  # period until which it pays
+    ]
+)
+"""A payer; ``*_at`` are columns of the value row, -1 where there is none."""
+
+
+class Purses(NamedTuple):
+    """What each payer of one structure paid in one draw; P is 0 where all pay fixed shares of everything."""
+
+    spent: Floats  # [P]
+    part: Floats  # [P] of the last amount
+    by_date: Floats  # [P, T + 2] by date of payment
+    by_clause: Floats  # [P, K, C + 1]
+
+
+def new_purses(payers: int, clauses: int, cohorts: int, periods: int) -> Purses:
+    """Allocate purses."""
+    return Purses(
+        spent=np.zeros(payers),
+        part=np.zeros(payers),
+        by_date=np.zeros((payers, periods + 2)),
+        by_clause=np.zeros((payers, clauses, cohorts + 1)),
+    )
+
+
+@inner
+def paid_by_payers(v: Floats, rows: Any, k: int, column: int, t: int, at: int, amount: float, purses: Purses) -> float:
+    """Let the payers pay for clause k what they will of an amount that falls due in t and is paid in period `at`.
+
+    Returns what all of them pay together: the amount itself where no payer's limit is in the way.
+    """
+    spent, part = purses.spent, purses.part
+    left = amount
+    for p in range(rows.size):
+        row = rows[p]
+        part[p] = 0.0
+        if row.share_at >= 0 and row.first <= t <= row.last and (row.of >> k) & 1:
+            own = v[row.share_at] * amount
+            if row.cap_at >= 0:
+                own = min(own, max(v[row.cap_at] - spent[p], 0.0))
+            part[p] = own
+            left -= own
+    if left <= 1e-12 * amount:
+        left = 0.0
+    for p in range(rows.size):
+        row = rows[p]
+        if row.share_at < 0 and row.first <= t <= row.last and (row.of >> k) & 1:
+            own = left
+            if row.cap_at >= 0:
+                own = min(own, max(v[row.cap_at] - spent[p], 0.0))
+            part[p] = own
+            left -= own
+    for p in range(rows.size):
+        spent[p] += part[p]
+        purses.by_date[p, at] += part[p]
+        purses.by_clause[p, k, column] += part[p]
+    return amount - left
+
+
+@inner
+def share_of_own_costs(v: Floats, rows: Any, p: int, t: int) -> float:
+    """Part of the payers' own costs of period t that payer p bears: its share, or what the shares of others leave.
+
+    What the shares leave falls on the first payer without one. Clauses and limits do not matter here, only dates.
+    """
+    total = 0.0
+    rest = -1
+    for i in range(rows.size):
+        if rows[i].first <= t <= rows[i].last:
+            if rows[i].share_at >= 0:
+                total += v[rows[i].share_at]
+            elif rest < 0:
+                rest = i
+    left = max(1.0 - total, 0.0) if rest >= 0 else 0.0
+    if not rows[p].first <= t <= rows[p].last:
+        return 0.0
+    own = v[rows[p].share_at] if rows[p].share_at >= 0 else left if p == rest else 0.0
+    return own / (total + left) if total + left > 0.0 else 0.0

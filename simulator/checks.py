@@ -704,6 +704,8 @@ def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above:
         for name in getattr(clause, key):
             if name not in known:
                 yield (*path, key, name), _known(name, known, "measure or outcome")
+    yield from _only_some_cohorts(deal, structure, path, clause)
+    yield from _fixed_step(path, clause)
     amount = clause.amount
     yield from _amount(path, amount)
     steps = None if amount.table is None else [level for level, _ in amount.table.points]
@@ -756,6 +758,20 @@ def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above:
         yield (*path, "at_most", "outcomes"), "limits a counted outcome; allowed: with times an outcome"
 
 
+def _only_some_cohorts(deal: Deal, structure: Structure, path: Path, clause: Clause) -> Found:
+    for name in clause.cohorts:
+        if name not in deal.cohorts:
+            yield (*path, "cohorts"), _known(name, deal.cohorts, "cohort")
+    if not clause.cohorts:
+        return
+    if clause.for_ not in {"each participant", "each cohort"}:
+        yield (*path, "cohorts"), f"is for some cohorts only; allowed for {clause.for_}: leave it out"
+    elif clause.for_ == "each participant" and structure.at_most.per_person is not None:
+        yield (*path, "cohorts"), "does not go with a cap per person; allowed: leave one of them out"
+    if len(deal.cohorts) > 60:
+        yield (*path, "cohorts"), f"{len(deal.cohorts)} cohorts are too many for it; allowed: up to 60"
+
+
 def _amount(path: Path, amount: Amount) -> Found:
     here: Path = (*path, "amount")
     by = amount.by is not None or amount.table is not None
@@ -775,8 +791,13 @@ def _amount(path: Path, amount: Amount) -> Found:
         )
 
 
+def _fixed_step(path: Path, clause: Clause) -> Found:
+    if clause.rounded is not None and not clause.rounded.quantity.is_fixed:
+        yield (*path, "rounded"), "is uncertain; allowed: a fixed step such as to 1"
+
+
 def _only_for_groups(path: Path, clause: Clause) -> Found:
-    wrong = [key for key in ("at_least", "less") if getattr(clause, key)]
+    wrong = [key for key in ("at_least", "less", "rounded") if getattr(clause, key)]
     if clause.amount.per is not None:
         yield (*path, "amount", "per"), f"is only for cohorts; allowed for {clause.for_}: leave it out"
     for key in wrong:
@@ -844,7 +865,9 @@ def _last_known(deal: Deal, clause: Clause) -> int:
     """Period in which the last outcome that a clause reads is known, on the expected path."""
     read = {outcome for name in clause.reads for outcome, _ in outcomes_read(deal, name) if outcome}
     known = 0
-    for cohort in deal.cohorts.values():
+    for key, cohort in deal.cohorts.items():
+        if clause.cohorts and key not in clause.cohorts:
+            continue
         referred = deal.time.period(cohort.referred.last)
         claim = deal.time.periods if cohort.last_claim is None else deal.time.period(cohort.last_claim)
         for name in read:

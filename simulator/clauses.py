@@ -94,6 +94,9 @@ CLAUSE = np.dtype(
         ("base", np.int64),  # month of the deal from which they rise, 0 its first
         ("first_read", np.int64),
         ("end_read", np.int64),
+        ("cohorts", np.int64),  # bit c: settled for cohort c; -1 all
+        ("rounded", np.int64),  # how what is owed is rounded
+        ("step_at", np.int64),
     ]
 )
 """A clause of one structure; rows stand in the file's order."""
@@ -221,22 +224,25 @@ def p_value(
 
 
 @inner
+def rounded_to(value: float, how: int, step: float) -> float:
+    """Round to a whole number of steps, halves up; what is on a step but for float rounding stays there."""
+    steps = value / step
+    slack = TOLERANCE * max(1.0, abs(steps))
+    if how == NEAREST:
+        return float(np.floor(steps + 0.5 + slack)) * step
+    return float(np.floor(steps + slack) if how == DOWN else np.ceil(steps - slack)) * step  # NaN stays NaN
+
+
+@inner
 def limited(v: Floats, row: Any, value: float) -> float:
-    """Divide a measure, limit and round it; what is on a step but for float rounding stays there."""
+    """Divide a measure, limit and round it."""
     if row.divisor_at >= 0:
         value /= v[row.divisor_at]
     if row.least_at >= 0 and value < v[row.least_at]:
         value = v[row.least_at]
     if row.most_at >= 0 and value > v[row.most_at]:
         value = v[row.most_at]
-    if row.rounded == NOT_ROUNDED:
-        return value
-    step = v[row.step_at]
-    steps = value / step
-    slack = TOLERANCE * max(1.0, abs(steps))
-    if row.rounded == NEAREST:
-        return float(np.floor(steps + 0.5 + slack)) * step
-    return float(np.floor(steps + slack) if row.rounded == DOWN else np.ceil(steps - slack)) * step  # NaN stays NaN
+    return value if row.rounded == NOT_ROUNDED else rounded_to(value, row.rounded, v[row.step_at])
 
 
 @inner

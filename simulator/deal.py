@@ -1056,6 +1056,8 @@ class Clause(Model):
 
     for_: Literal["each participant", "each cohort", "all cohorts that ran", "the contract"] = Field(alias="for")
     """Whose results it reads."""
+    cohorts: Names = []
+    """Only these; by default all."""
     due: Annotated[
         Literal["when known", "evenly", "at the start", "at the end", "when referred"],
         BeforeValidator(lambda v: _DUE.get(v, v) if isinstance(v, str) else v),
@@ -1078,6 +1080,8 @@ class Clause(Model):
     """Minimum payment, where the trigger is met."""
     indexed: Indexed | None = None
     """Its amounts rise with prices."""
+    rounded: Rounding | None = None
+    """What is owed, once it is indexed, is rounded `to`, `down to` or `up to` a sum: to 1, down to 1000."""
     less: Names = []
     """Clauses, itself among them perhaps: what was paid under them so far is taken off."""
     at_most: ClauseCapField | None = None

@@ -29,6 +29,7 @@ from simulator.clauses import (
     EACH_PARTICIPANT,
     EVENLY,
     NOT_LIMITED,
+    NOT_ROUNDED,
     OUTCOME_CAP,
     PAYER_CAP,
     POOLED,
@@ -40,6 +41,7 @@ from simulator.clauses import (
     measure,
     measured,
     meets,
+    rounded_to,
     table_amount,
 )
 from simulator.compiled import inner, kernel
@@ -297,7 +299,7 @@ def _due_dates(
                     first = 0 if reads[i].so_far else c
                     for each in range(first, c + 1):
                         due = max(due, _read_at(reads[i].outcome, when, cohorts[each], blocks, stop, people[each]))
-                if clause.scope == EACH_COHORT:
+                if clause.scope == EACH_COHORT and _is_for(clause.cohorts, c):
                     _mark_due(state[k, c], due, now, busy)
             else:
                 state[k, c, DUE_AT] = 0
@@ -316,6 +318,12 @@ def _read_at(outcome: int, when: Ints, cohort: Any, blocks: Any, stop: int, peop
     if outcome < 0:
         return _referred_by(cohort, blocks, stop)
     return _known_at(when, cohort, blocks, outcome, stop)
+
+
+@inner
+def _is_for(cohorts: int, c: int) -> bool:
+    """Whether a clause is settled for a cohort, by its bits; -1 are all."""
+    return cohorts < 0 or (cohorts >> c) & 1 == 1
 
 
 @inner
@@ -592,6 +600,8 @@ def play(
                         scratch,
                     )
                     raw *= rise
+                    if clause.rounded != NOT_ROUNDED:
+                        raw = rounded_to(raw, clause.rounded, v[clause.step_at])
                     if clause.less != 0:
                         for j in range(clauses.size):
                             if clause.less & clauses[j].bit:
@@ -910,7 +920,7 @@ def _bucket(
         price = v[clauses[k].rate_at]
         for b in range(blocks.size):
             number = counts[o, b, VERIFIED]
-            if number <= 0.0 or blocks[b].reach > stop:
+            if number <= 0.0 or blocks[b].reach > stop or not _is_for(clauses[k].cohorts, blocks[b].cohort):
                 continue
             t = when[o, b]
             if t > T:
@@ -1004,11 +1014,19 @@ def _really(
             if pay <= 0.0:
                 continue
             low, high = (0, number) if column == number else (column, column + 1)
-            counted = measure(v, measures[clauses[k].counted], low, high, people_in, verified, arms)
+            row = measures[clauses[k].counted]
+            counted = 0.0
+            if clauses[k].cohorts < 0 or column < number:
+                counted = measure(v, row, low, high, people_in, verified, arms)
+            else:  # for participants of some cohorts: their outcomes are counts, which add up
+                for c in range(low, high):
+                    if _is_for(clauses[k].cohorts, c):
+                        counted += measure(v, row, c, c + 1, people_in, verified, arms)
             if counted > 0.0:
                 additional = 0.0
                 for c in range(low, high):
-                    additional += additional_in[o, c]
+                    if _is_for(clauses[k].cohorts, c):
+                        additional += additional_in[o, c]
                 real += pay * additional / counted
                 counted_pay += pay
     return real, counted_pay

@@ -802,6 +802,9 @@ def _clause_row(
         "outcome": -1 if counted < 0 else measures.rows[counted]["outcome"],
         "counted": counted,
         "above_people_at": at(*here, "above"),
+        "cohorts": sum(1 << list(deal.cohorts).index(each) for each in set(clause.cohorts)) if clause.cohorts else -1,
+        "rounded": c.NOT_ROUNDED if clause.rounded is None else _ROUNDED[clause.rounded.form],
+        "step_at": at(*here, "rounded"),
     }
 
 

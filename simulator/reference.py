@@ -333,11 +333,15 @@ def limited(measure: Measure, name: str, value: float, values: Mapping[Path, flo
         value = min(value, values["measures", name, "no_more_than"])
     if measure.rounded is None:
         return value
-    step = values["measures", name, "rounded"]
+    return _rounded(measure.rounded.form, value, values["measures", name, "rounded"])
+
+
+def _rounded(form: str, value: float, step: float) -> float:
+    """Round in the words of the deal file; halves go up."""
     steps = value / step
-    if measure.rounded.form == "to":
+    if form == "to":
         return math.floor(steps + 0.5 + _slack(steps)) * step
-    if measure.rounded.form == "down to":
+    if form == "down to":
         return math.floor(steps + _slack(steps)) * step
     return math.ceil(steps - _slack(steps)) * step
 
@@ -665,6 +669,10 @@ class _Play:
         """Write the value of a measure: shares as a percentage."""
         return _percent(value) if is_share(self.deal, measure) else _plain(value, 6)
 
+    def _concerned(self, clause: Clause) -> list[str]:
+        """Cohorts for which a clause is settled, in the file's order."""
+        return [cohort for cohort in self.blocks if not clause.cohorts or cohort in clause.cohorts]
+
     # -- When a clause is due -------------------------------------------------------------------------------
 
     def _cohort_is_known(self, clause: Clause, cohort: str) -> int | None:
@@ -720,7 +728,7 @@ class _Play:
             elif clause.for_ == "the contract":
                 self._settle_fee(t, name, clause)
             elif clause.for_ == "each cohort":
-                for cohort in self.blocks:
+                for cohort in self._concerned(clause):
                     self._settle_group(t, name, clause, cohort, self._cohort_is_known(clause, cohort))
             else:
                 self._settle_group(t, name, clause, None, self._all_are_known(clause))
@@ -733,6 +741,8 @@ class _Play:
         quantity = gross = amount = 0.0
         fell_due = False
         for position, block in enumerate(self.happened.blocks):
+            if clause.cohorts and block.cohort not in clause.cohorts:
+                continue
             some = block.people > 0 or block.verified.get(outcome, 0.0) > 0
             if self._counts(block) and block.when[outcome] == t and some:
                 fell_due = True
@@ -860,6 +870,9 @@ class _Play:
             self.met[key] = True
         rise, risen = self._index(t, name, clause)
         amount, how = amount * rise, how + risen
+        if clause.rounded is not None:
+            amount = _rounded(clause.rounded.form, amount, self._value("pays", name, "rounded"))
+            how += f", rounded {clause.rounded.text()}"
         before = sum(self.paid_by_clause[other] for other in set(clause.less))
         if before > 0:
             amount, how = max(amount - before, 0.0), f"{how}; less {_plain(before)} paid before"
@@ -1279,7 +1292,7 @@ class _Play:
                 if (name, None) not in self.settled:
                     waiting.append((name, None, "no period of service was reached in which it is paid"))
             else:
-                for cohort in self.blocks if clause.for_ == "each cohort" else (None,):
+                for cohort in self._concerned(clause) if clause.for_ == "each cohort" else (None,):
                     if (name, cohort) in self.settled:
                         continue
                     if cohort is None:
@@ -1293,7 +1306,12 @@ class _Play:
         return waiting
 
     def _participants_not_yet_due(self, name: str, outcome: str) -> list[tuple[str, str | None, str]]:
-        late = [b for b in self.happened.blocks if self._counts(b) and b.when[outcome] > self.T]
+        only = self.terms.pays[name].cohorts
+        late = [
+            b
+            for b in self.happened.blocks
+            if self._counts(b) and b.when[outcome] > self.T and (not only or b.cohort in only)
+        ]
         self.late += sum(1 for block in late if block.verified.get(outcome, 0.0) > 0)
         if (name, None) in self.settled:
             return []

@@ -185,7 +185,8 @@ class Simulation:
         """Settle one structure over simulated outcomes.
 
         Returns metrics [draws, METRICS], those of each tranche [draws, N, METRICS] (N is 0 for a single one), what
-        payers with rules of their own spend [draws, P, OF_PAYER + Y], and the payers' cash by year [draws, Y]. For `met` and `flags` see :func:`settle_draws`.
+        payers with rules of their own spend [draws, P, OF_PAYER + Y], and the payers' cash by year [draws, Y]. For
+        `met` and `flags` see :func:`settle_draws`.
         """
         plan, n = self.plan, values.shape[0]
         terms = plan.structures[name]

@@ -348,6 +348,11 @@ class _Missing:
     needs: str
 
 
+def _concerned(clause: Clause, cohorts: Sequence[str]) -> list[str]:
+    """Cohorts for which a clause is settled."""
+    return [cohort for cohort in cohorts if not clause.cohorts or cohort in clause.cohorts]
+
+
 class _Reading:
     """What the clauses of one structure can read from the results, and what they cannot."""
 
@@ -412,7 +417,7 @@ class _Reading:
             for key, each in self.terms.pays.items()
             if each.for_ == "all cohorts that ran" and name in each.unless and None not in self.shut[key]
         ]
-        for cohort in self.facts.ran:
+        for cohort in _concerned(clause, self.facts.ran):
             reads = clause.reads
             silent = cohort not in self.facts.with_results
             missing = self._take(reads, cohort) if reads or not silent else f"results of {cohort}"
@@ -439,7 +444,7 @@ class _Reading:
         outcome = str(clause.amount.times)
         lacking: list[str] = []
         waiting: list[str] = []
-        for cohort in self.facts.ran:
+        for cohort in _concerned(clause, self.facts.ran):
             if (outcome, cohort) in self.facts.raw:
                 continue
             silent = cohort not in self.facts.with_results
@@ -1242,7 +1247,7 @@ def _clause(reading: _Reading, ledger: Ledger, name: str, not_yet_due: list[dict
 def _participants_reason(reading: _Reading, ledger: Ledger, name: str) -> list[str]:
     clause, facts = reading.terms.pays[name], reading.facts
     outcome = str(clause.amount.times)
-    counted = [facts.raw[outcome, cohort] for cohort in facts.ran if (outcome, cohort) in facts.raw]
+    counted = [facts.raw[outcome, cohort] for cohort in _concerned(clause, facts.ran) if (outcome, cohort) in facts.raw]
     if not counted:
         return []
     price = facts.expected["structures", reading.name, "pays", name, "amount", "price"]

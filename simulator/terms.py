@@ -534,6 +534,9 @@ class _Structure:
             "all cohorts that ran": "Once, for all cohorts that ran",
             "the contract": "For the contract",
         }[clause.for_]
+        if clause.cohorts:
+            of = _listed(clause.cohorts)
+            start = f"For each of {of}" if clause.for_ == "each cohort" else f"{start} of {of}"
         parts = [start]
         if clause.when:
             parts.append(f"if {_listed(f'{name} is {bound.text()}' for name, bound in clause.when.items())}")
@@ -545,6 +548,8 @@ class _Structure:
             words += f", {clause.due}"
         if clause.indexed is not None:
             words += f", rising by {clause.indexed.a_year.text()} a year from {clause.indexed.from_.text()}"
+        if clause.rounded is not None:
+            words += f", rounded {clause.rounded.text()}"
         if clause.at_least is not None:
             words += f", at least {self._sum(clause.at_least)}"
         if clause.less:

@@ -301,6 +301,8 @@ def _clause(
             clause["only_if"] = d.some(above, 2)
         if d.maybe(5):
             clause["at_least"] = d.one(*MONEY)
+        if d.maybe(5):
+            clause["rounded"] = d.one("to 1", "down to 1000", "up to 0.5", "to 250")
         if d.maybe(4):
             clause["less"] = d.some([*above, own], 2)
         times = d.one(*readable)
@@ -610,6 +612,11 @@ def deal_files(draw: st.DrawFn, engine: str | None = None, people: tuple[int, ..
         f"structure {i + 1}": _structure(d, start, outcomes, names, measures, per_person=caps and d.maybe(3))
         for i in range(d.whole(1, 2))
     }
+    for structure in data["structures"].values():
+        for clause in structure.get("pays", {}).values():
+            by_people = clause["for"] == "each participant" and "per_person" not in structure.get("at_most", {})
+            if (by_people or clause["for"] == "each cohort") and d.maybe(4):
+                clause["cohorts"] = d.some(cohorts, 2)
     if d.maybe(12):
         data["luck_only"] = True
     return data

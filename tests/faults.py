@@ -383,8 +383,8 @@ FAULTS = [
     Fault(
         "payments a period early",
         "ledger.py",
-        "flows[RECEIPTS, min(t + lag, T)] += payable",
-        "flows[RECEIPTS, min(t + max(lag - 1, 0), T)] += payable",
+        "        at = min(t + lag, T)\n",
+        "        at = min(t + max(lag - 1, 0), T)\n",
         (CLOSED + "rate_of_return_multiple_payback_and_present_values_by_hand",),
     ),
     Fault(
@@ -418,8 +418,8 @@ FAULTS = [
     Fault(
         "discounted by the year in every period",
         "ledger.py",
-        "discount = (1.0 + payer_rate) ** (-1.0 / calendar.a_year)",
-        "discount = (1.0 + payer_rate) ** (-1.0)",
+        "discount = (1.0 + payer_rate) ** (-1.0 / calendar.a_year)\n    payments = 0.0",
+        "discount = (1.0 + payer_rate) ** (-1.0)\n    payments = 0.0",
         (TWIN, CLOSED + "present_values_by_quarters"),
     ),
     Fault(
@@ -613,8 +613,8 @@ FAULTS = [
     Fault(
         "rounding down without slack",
         "clauses.py",
-        "np.floor(steps + slack) if row.rounded == DOWN",
-        "np.floor(steps) if row.rounded == DOWN",
+        "np.floor(steps + slack) if how == DOWN",
+        "np.floor(steps) if how == DOWN",
         (CLAUSES + "a_result_on_a_step_but_for_rounding_stays_on_it",),
     ),
     Fault(
@@ -651,6 +651,20 @@ FAULTS = [
         "one_holds = one_holds or holds",
         "one_holds = holds",
         (CLAUSES + "and_and_or", TWIN),
+    ),
+    Fault(
+        "a clause for each participant is for all cohorts",
+        "ledger.py",
+        "or not _is_for(clauses[k].cohorts, blocks[b].cohort):",
+        "or False:",
+        (CLAUSES + "an_uplift_for_a_priority_group_is_a_clause_for_its_cohort",),
+    ),
+    Fault(
+        "what is owed is not rounded",
+        "ledger.py",
+        "if clause.rounded != NOT_ROUNDED:",
+        "if False:",
+        (CLAUSES + "what_is_owed_is_rounded_as_stated",),
     ),
     Fault(
         "a payer's limit is one of each payment",

@@ -330,6 +330,55 @@ def test_prices_for_participants_and_fees_are_indexed_too(tmp_path):
     assert found["clauses"]["fee"]["payments"] == pytest.approx(110)
 
 
+@pytest.mark.parametrize(
+    ("rounded", "payment"), [("to 1000", 4000), ("down to 1000", 2000), ("up to 500", 4000), ("to 1", 2770 + 693)]
+)
+def test_what_is_owed_is_rounded_as_stated(tmp_path, rounded, payment):
+    # 500 avoided at 5.54 and 50 at 13.85: 2,770 and 692.50
+    amount = {"by": "fewer", "table": {"below": 0, "points": [["5%", 13.85], ["20%", 5.54]]}, "times": "avoided"}
+    assert paid(tmp_path, MEASURES, each(amount, rounded=rounded)) == payment
+
+
+def test_rounding_follows_indexation_and_comes_before_what_is_taken_off_and_the_caps(tmp_path):
+    pays = {
+        "early": each({"lump_sum": 30}, cohorts="first"),
+        "it": each(
+            {"lump_sum": 102},
+            cohorts="second",
+            rounded="to 50",
+            indexed={"a_year": "50%", "from": "2020-04"},
+            less="early",
+            at_most=115,
+        ),
+    }
+    found = settled(tmp_path, MEASURES, pays)
+    # 102 x 1.5 = 153, rounded 150, less 30, at most 115
+    assert [row["amount"] for row in found["schedule"]] == [30, 115]
+    pays["it"]["at_most"] = 1000
+    assert settled(tmp_path, MEASURES, pays)["clauses"]["it"]["payments"] == 120
+
+
+@pytest.mark.parametrize("scope", ["each participant", "each cohort"])
+def test_an_uplift_for_a_priority_group_is_a_clause_for_its_cohort(tmp_path, scope):
+    pays = {
+        "everybody": {"for": scope, "amount": {"price": 10, "times": "home"}},
+        "priority": {"for": scope, "cohorts": "second", "amount": {"price": 4, "times": "home"}},
+    }
+    found = settled(tmp_path, MEASURES, pays)
+    assert found["clauses"]["everybody"]["payments"] == 700
+    assert found["clauses"]["priority"]["payments"] == 120
+    assert found["payments_are"] == "exact"
+
+
+def test_a_clause_for_some_cohorts_does_not_wait_for_results_of_others(tmp_path):
+    results = "first,home,intervention,40,100\n"
+    clause = {"for": "each participant", "cohorts": ["first"], "amount": {"price": 1, "times": "home"}}
+    found = settled(tmp_path, MEASURES, clause, results)
+    assert found["payments"] == 40 and found["not_yet_due"] == []
+    clause["cohorts"] = ["first", "second"]
+    assert settled(tmp_path, MEASURES, clause, results)["not_yet_due"] != []
+
+
 def test_the_number_of_payable_people(tmp_path):
     clause = each({"price": 10, "times": "participants"}, at_most={"outcomes": 120})
     assert paid(tmp_path, MEASURES, clause) == 1200
@@ -435,6 +484,13 @@ def test_people_who_are_not_stated_are_not_paid_for(tmp_path):
         ({}, each({"lump_sum": 1, "per": 5}), "is a unit of what is multiplied"),
         ({}, each({"lump_sum": 1}, only_if="that"), "no clause above this one is called 'that'"),
         ({}, each({"lump_sum": 1}, less="that"), "did you mean"),
+        ({}, each({"lump_sum": 1}, cohorts="fist"), "did you mean 'first'"),
+        ({}, each({"lump_sum": 1}, rounded="to uniform(1, 2)"), "is uncertain"),
+        (
+            {},
+            {"for": "all cohorts that ran", "cohorts": ["first"], "amount": {"lump_sum": 1}},
+            "is for some cohorts only",
+        ),
         (
             {},
             {"for": "each participant", "amount": {"price": 1, "times": "home"}, "at_least": 1},

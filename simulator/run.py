@@ -950,10 +950,15 @@ def predicted_bytes(shared: Simulation, draws: int, workers: int) -> int:
     plan, structures = shared.plan, len(shared.names)
     outcomes, years = len(plan.outcome_names), len(plan.years)
     tranches = sum(len(tranche_names(plan, name)) for name in shared.names)
+    payers = sum(len(plan.payer_names[name]) for name in shared.names)
     kept = draws * (len(HEADLINE) * structures + 2 * tranches) + min(draws, KEPT) * (
-        (len(SECONDARY) + len(FINANCE) + years) * structures + 4 * outcomes + len(OF_INVESTORS) * tranches
+        (len(SECONDARY) + len(FINANCE) + years) * structures
+        + 4 * outcomes
+        + len(OF_INVESTORS) * tranches
+        + (2 + years) * payers
     )
     per_draw = structures * (book_of.METRICS + years + 2 * outcomes) + tranches * book_of.METRICS + 4 * outcomes
+    per_draw += payers * (book_of.OF_PAYER + years)
     block = BLOCK * (len(plan.columns) + per_draw)
     scratch = shared.chunk * shared.values_a_draw
     people = 0.0

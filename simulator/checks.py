@@ -640,6 +640,9 @@ def _structures(deal: Deal) -> Found:
         yield from finance_problems(deal, structure, (*path, "finance"))
 
 
+_MOST_PAID_FOR = 60
+
+
 def _payers(deal: Deal, structure: Structure, path: Path) -> Found:
     """Find what no payer pays, or more than one in full."""
     payers = payers_of(structure)
@@ -648,6 +651,10 @@ def _payers(deal: Deal, structure: Structure, path: Path) -> Found:
         return
     sound = True
     for name, payer in payers.items():
+        if payer.of and len(structure.pays) > _MOST_PAID_FOR:
+            sound = False
+            what = f"picks from {len(structure.pays)} clauses"
+            yield (*path, name, "of"), f"{what}; allowed: in a structure of up to {_MOST_PAID_FOR}"
         for clause in payer.of:
             if clause not in structure.pays:
                 sound = False

@@ -1451,8 +1451,9 @@ class Payer(Model):
     of: Names = []
     """Clauses that it pays for; by default all."""
     from_: MonthField | None = Field(default=None, alias="from")
+    """It pays for what falls due from this month."""
     until: MonthField | None = None
-    """It pays for what falls due from and until a month."""
+    """It pays for what falls due up to and including this month."""
     at_most: Money | None = None
     """In all; what it does not pay falls on the payers without a share."""
 

@@ -20,7 +20,7 @@ PAYER_ROW = np.dtype(
     [
         ("share_at", np.int64),  # -1: pays what the shares leave
         ("cap_at", np.int64),
-        ("of", np.int64),  # bit k: pays for clause k
+        ("of", np.int64),  # bit k: pays for clause k; -1: for all
         ("first", np.int64),  # period from which it pays
         ("last", np.int64),  # period until which it pays
     ]
@@ -48,6 +48,12 @@ def new_purses(payers: int, clauses: int, cohorts: int, periods: int) -> Purses:
 
 
 @inner
+def _pays_for(of: int, k: int) -> bool:
+    """Whether a payer pays for clause k, by its bits; -1 are all, of any number."""
+    return of < 0 or (of >> k) & 1 == 1
+
+
+@inner
 def paid_by_payers(v: Floats, rows: Any, k: int, column: int, t: int, at: int, amount: float, purses: Purses) -> float:
     """Let the payers pay for clause k what they will of an amount that falls due in t and is paid in period `at`.
 
@@ -58,7 +64,7 @@ def paid_by_payers(v: Floats, rows: Any, k: int, column: int, t: int, at: int, a
     for p in range(rows.size):
         row = rows[p]
         part[p] = 0.0
-        if row.share_at >= 0 and row.first <= t <= row.last and (row.of >> k) & 1:
+        if row.share_at >= 0 and row.first <= t <= row.last and _pays_for(row.of, k):
             own = v[row.share_at] * amount
             if row.cap_at >= 0:
                 own = min(own, max(v[row.cap_at] - spent[p], 0.0))
@@ -68,7 +74,7 @@ def paid_by_payers(v: Floats, rows: Any, k: int, column: int, t: int, at: int, a
         left = 0.0
     for p in range(rows.size):
         row = rows[p]
-        if row.share_at < 0 and row.first <= t <= row.last and (row.of >> k) & 1:
+        if row.share_at < 0 and row.first <= t <= row.last and _pays_for(row.of, k):
             own = left
             if row.cap_at >= 0:
                 own = min(own, max(v[row.cap_at] - spent[p], 0.0))

@@ -42,7 +42,7 @@ def drawn(text, seed, draws=DRAWS):
         money, met = [], []
         for name in plan.structure_names:
             met.append(np.zeros((len(plan.clause_names[name]), len(plan.cohort_names) + 2), np.int64))
-            found, _, _ = shared.settle(name, values, out, stops, capped, met[-1])
+            found, *_ = shared.settle(name, values, out, stops, capped, met[-1])
             money.append(found[:, ledger.PAYMENTS])
         return np.array(money), totals[:, :, 0].T.copy(), met
 

@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from simulator import figures
+    from simulator.cash import cash_flows
     from simulator.compare import compare
     from simulator.dataplan import data_plan
     from simulator.dealfile import load, loads
     from simulator.explain import explain
     from simulator.information import information
     from simulator.luck import luck
+    from simulator.pictures import plot
+    from simulator.publish import write_report
     from simulator.result import Result
     from simulator.run import simulate
     from simulator.sensitivity import sensitivity
@@ -32,14 +36,17 @@ __all__ = [
     "DealError",
     "Result",
     "__version__",
+    "cash_flows",
     "compare",
     "data_plan",
     "explain",
+    "figures",
     "frontier",
     "information",
     "load",
     "loads",
     "luck",
+    "plot",
     "sensitivity",
     "settle",
     "simulate",
@@ -47,11 +54,13 @@ __all__ = [
     "stress",
     "sweep",
     "triggers",
+    "write_report",
 ]
 
 _HOMES = {
     "DealError": "simulator.yamlfile",
     "Result": "simulator.result",
+    "cash_flows": "simulator.cash",
     "compare": "simulator.compare",
     "data_plan": "simulator.dataplan",
     "explain": "simulator.explain",
@@ -67,6 +76,8 @@ _HOMES = {
     "stress": "simulator.stress",
     "sweep": "simulator.sweep",
     "triggers": "simulator.triggers",
+    "plot": "simulator.pictures",
+    "write_report": "simulator.publish",
 }
 
 
@@ -74,6 +85,8 @@ def __getattr__(name: str) -> Any:
     """Load a public name from its module."""
     import importlib
 
+    if name == "figures":
+        return importlib.import_module("simulator.figures")
     if name not in _HOMES:
         raise AttributeError(f"module 'simulator' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

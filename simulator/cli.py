@@ -418,6 +418,83 @@ def _pilot(text: str, arm: float) -> Any:
 
 
 @cli.command()
+@click.argument("deal")
+@click.option("-o", "--output", "path", required=True, metavar="FILE", help="Its ending says what: .html or .xlsx.")
+@click.option("--draws", type=_DRAWS, help="Simulated worlds: 250k, 1e6. [100000; 8192 of people one by one]")
+@_options("seed", "threads", "set", "structure", "quiet")
+def report(
+    deal: str,
+    path: str,
+    draws: int | None,
+    seed: int,
+    threads: int | None,
+    sets: tuple[str, ...],
+    structures: tuple[str, ...],
+    quiet: bool,
+) -> None:
+    """Write DEAL to look at: a page (.html) or a workbook (.xlsx), each one file that needs no network."""
+    from simulator.publish import REPORTS, check_place, write_report
+
+    check_place(path, REPORTS)
+    from simulator.dealfile import load
+
+    loaded = load(deal, sets)
+    names = _known_structures(loaded.structures, structures)
+    from simulator.run import TooLargeError
+
+    _say_if_compiling(quiet)
+    asked = {"file": deal, "set": sets, "structure": structures}
+    try:
+        with _progress("questions", quiet) as progress:
+            write_report(loaded, path, draws, seed, names, threads, progress, asked)
+    except TooLargeError as error:
+        raise click.UsageError(str(error)) from None
+
+
+@cli.command()
+@click.argument("deal")
+@click.option(
+    "--figure", "figure", required=True, metavar="NAME", help="multiple, irr, cost, pay-off, budget, power, ..."
+)
+@click.option("-o", "--output", "path", required=True, metavar="FILE", help="Its ending says what: .png, .svg or .pdf.")
+@click.option("--draws", type=_DRAWS, help="Simulated worlds: 250k, 1e6. [100000; 8192 of people one by one]")
+@_options("seed", "threads", "set", "structure", "quiet")
+def plot(
+    deal: str,
+    figure: str,
+    path: str,
+    draws: int | None,
+    seed: int,
+    threads: int | None,
+    sets: tuple[str, ...],
+    structures: tuple[str, ...],
+    quiet: bool,
+) -> None:
+    """Draw one figure of DEAL, as it stands in the report."""
+    from simulator.publish import FIGURES, check_place, draw_to
+
+    check_place(path, FIGURES)
+    from simulator.dealfile import load
+
+    loaded = load(deal, sets)
+    names = _known_structures(loaded.structures, structures)
+    from simulator.run import TooLargeError
+
+    _say_if_compiling(quiet)
+    try:
+        draw_to(loaded, figure, path, draws, seed, names, threads)
+    except TooLargeError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _say_if_compiling(quiet: bool) -> None:
+    from simulator.run import will_compile
+
+    if not quiet and will_compile():
+        _say("compiling the kernels, once for this installation; this takes some seconds")
+
+
+@cli.command()
 @click.argument("deals", nargs=-1, required=True)
 @_options("set", "quiet")
 def check(deals: tuple[str, ...], sets: tuple[str, ...], quiet: bool) -> None:

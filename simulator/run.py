@@ -181,12 +181,13 @@ class Simulation:
         capped: Floats,
         met: Ints,
         flags: Flags | None = None,
+        book: Book | None = None,
     ) -> tuple[Floats, Floats, Floats, Floats]:
         """Settle one structure over simulated outcomes.
 
         Returns metrics [draws, METRICS], those of each tranche [draws, N, METRICS] (N is 0 for a single one), what
         payers with rules of their own spend [draws, P, OF_PAYER + Y], and the payers' cash by year [draws, Y]. For
-        `met` and `flags` see :func:`settle_draws`.
+        `met` and `flags` see :func:`settle_draws`. A `book` that is given holds the ledger of the last draw afterwards.
         """
         plan, n = self.plan, values.shape[0]
         terms = plan.structures[name]
@@ -212,7 +213,7 @@ class Simulation:
             has_cap,
             NOTHING_PUBLISHED,
             new_tally(len(plan.outcome_names), len(plan.cohort_names)),
-            new_book_of(plan, name),
+            new_book_of(plan, name) if book is None else book,
             found,
             by_tranche,
             by_payer,

@@ -96,6 +96,14 @@ def terms(deal: Deal, structure: str) -> list[Terms]:
     return [said.terms(name) for name in said.pays]
 
 
+def curve(deal: Deal, structure: str, clause: str, points: int = 41) -> list[tuple[float, float]]:
+    """Return what a whole structure pays at evenly spaced results of a clause's measure, and beside each bound.
+
+    The others stand where they do in :func:`terms`. Empty where nothing can be moved (a fee).
+    """
+    return _Structure(deal, structure).curve(clause, points)
+
+
 def text(deal: Deal) -> str:
     """Return the terms of every structure, as `sib show --terms` prints them."""
     lines = [f"{deal.deal} ({deal.currency})", ""]
@@ -524,6 +532,22 @@ class _Structure:
             f"with {_listed(others)} at {driver} {_show(self.deal, driver, rest)}, {cohort} at {high} is paid "
             f"{_money(above)} in all, at {low} {_money(below)}"
         )
+
+    def curve(self, name: str, points: int) -> list[tuple[float, float]]:
+        """Pay what the structure pays over the results of a clause, and just beside and on each of its bounds."""
+        clause = self.pays[name]
+        found = self.terms(name)
+        if found.driver is None or not found.pay_offs:
+            return []
+        low, high = (edge(row.result for row in found.pay_offs) for edge in (min, max))
+        results = {low + (high - low) * i / (points - 1) for i in range(1, points - 1)}
+        results |= {row.result for row in found.pay_offs}
+        rounded = measure_of(self.deal, found.driver).rounded is not None
+        for each in self.pays.values():
+            for bound in self._bounds(found.driver, each):
+                step = self._beside(found.driver, bound) if rounded else 1e-5 * (high - low)
+                results |= {at for at in (bound - step, bound, bound + step) if low <= at <= high}
+        return [(at, self.at(found.driver, at, clause).metrics["payments"]) for at in sorted(results)]
 
     # -- Sentences --------------------------------------------------------------------------------------
 

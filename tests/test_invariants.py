@@ -70,11 +70,10 @@ def test_the_flows_of_all_parties_sum_to_zero_in_every_period(data):
         for name in player.names:
             _, book, _ = player.ledger(name, *world)
             flows = book.flows[:, : player.plan.calendar.periods + 1]
-            received = sum(
-                flows[row] for row in (book_of.INVESTOR, book_of.PROVIDERS, book_of.OTHER_PARTIES, book_of.SERVICE)
-            )
+            parties = (book_of.INVESTOR, book_of.PROVIDERS, book_of.OTHER_PARTIES, book_of.SERVICE, book_of.GUARANTORS)
+            received = sum(flows[row] for row in parties)
             kept = np.diff(flows[book_of.VEHICLE], prepend=0.0)
-            spent = flows[book_of.RECEIPTS]
+            spent = flows[book_of.RECEIPTS] + flows[book_of.GRANTS]
             assert np.abs(received + kept - spent).max() <= 1e-9 * max(1.0, np.abs(flows).max())
             assert flows[book_of.VEHICLE].min() >= 0
 

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from simulator.cli import cli
 from simulator.dealfile import loads
+from simulator.pictures import PLOTS
 from simulator.run import simulate
 
 TOP = Path(__file__).parent.parent
@@ -88,3 +89,19 @@ def test_the_perverse_point_of_the_readme_is_printed(monkeypatch):
 def test_every_file_that_the_readme_links_exists():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (TOP / target).exists(), target
+
+
+def test_the_readme_names_every_figure():
+    row = next(line for line in README.splitlines() if "sib plot scenarios" in line)
+    assert re.findall(r"`([a-z-]+)`", row.split("one of")[1]) == list(PLOTS)
+
+
+def test_the_reports_of_the_readme_can_be_asked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(TOP)
+    commands = re.findall(r"`sib (report|plot) (scenarios/[^`]*) -o ([a-z]+\.[a-z]+)`", README)
+    assert {file for *_, file in commands} == {"deal.html", "deal.xlsx", "power.svg"}
+    for name, options, file in commands:
+        out = tmp_path / file
+        done = CliRunner().invoke(cli, [name, *shlex.split(options), "-o", str(out), "--draws", "64", "--quiet"])
+        assert done.exit_code == 0, done.output
+        assert out.stat().st_size > 5_000

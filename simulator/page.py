@@ -1,0 +1,850 @@
+"""The report as one self-contained page: what `sib report DEAL -o FILE.html` writes.
+
+It loads nothing: no script, no style, no font, no image from anywhere, which its content security policy says to the
+browser, too. Every name and text of a deal file is escaped, in the figures as in the page. The same answers give the
+same bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup, escape
+
+from simulator import __version__, figures, pictures
+from simulator import cash as cash_of
+from simulator.deal import Deal, is_share, quantity_of
+from simulator.dossier import CONVENTIONAL, MOST_CURVES, Dossier
+from simulator.report import _estimate as as_estimate
+from simulator.report import _mean as as_mean
+from simulator.report import _money as as_money
+from simulator.report import _number as as_number
+from simulator.report import _percent as as_percent
+from simulator.report import _probability as as_probability
+from simulator.report import _ratio as as_ratio
+from simulator.report import _years as as_years
+
+Answers = Mapping[str, Any]
+Part = dict[str, Any]
+_MOST = 12
+"""Rows of a table of unknowns."""
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Parts of a section
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def _text(words: str, *, quiet: bool = False) -> Part:
+    return {"kind": "text", "text": words, "quiet": quiet}
+
+
+def _heading(words: str) -> Part:
+    return {"kind": "heading", "text": words}
+
+
+def _list(entries: Iterable[str], *, cliff: bool = False) -> Part:
+    return {"kind": "list", "entries": list(entries), "cliff": cliff}
+
+
+def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], words: Sequence[int] = ()) -> Part | None:
+    """A table; `words` are the columns, from 1, that hold words and not numbers. None without rows."""
+    filled = [list(row) for row in rows]
+    if not filled:
+        return None
+    return {"kind": "table", "caption": caption, "head": list(head), "rows": filled, "words": list(words)}
+
+
+def _figures(*drawn: Part | None) -> Part | None:
+    shown = [each for each in drawn if each is not None]
+    return {"kind": "figures", "figures": shown} if shown else None
+
+
+_VARIABLES = {
+    figures.BLUE: "blue",
+    figures.VERMILION: "vermilion",
+    figures.GREEN: "green",
+    figures.PURPLE: "purple",
+    figures.ORANGE: "orange",
+    figures.SKY: "sky",
+    figures.INK: "ink",
+    figures.QUIET: "guide",
+}
+"""Colours that the page replaces, so that figures follow light and dark."""
+
+
+def _figure(name: str, title: str, caption: str, drawn: Any) -> Part | None:
+    """Put a figure into the page: its own names for its parts, colours that follow the page, a title that is read out.
+
+    `name` is made of letters and digits; titles and captions may hold anything. None without a drawing.
+    """
+    if drawn is None:
+        return None
+    drawn.patch.set_visible(False)
+    for axes in drawn.axes:
+        axes.patch.set_visible(False)
+    text = figures.rendered(drawn, "svg", name).decode("utf-8")
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
+    text = re.sub(r'\bid="', f'id="{name}-', text)
+    text = re.sub(r"url\(#", f"url(#{name}-", text)
+    text = re.sub(r'href="#', f'href="#{name}-', text)
+    text = re.sub(r"font: ([0-9.]+px)[^;\"]*", r"font: \1 system-ui, sans-serif", text)
+    for colour, variable in _VARIABLES.items():
+        text = re.sub(re.escape(colour), f"var(--{variable})", text, flags=re.IGNORECASE)
+    view = re.search(r'viewBox="([^"]*)"', text)
+    assert view is not None
+    opening = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="{view[1]}" '
+        f'role="img" aria-labelledby="{name}-title {name}-desc"><title id="{name}-title">{escape(title)}</title>'
+        f'<desc id="{name}-desc">{escape(caption)}</desc>'
+    )
+    return {"svg": Markup(opening + text[text.index(">") + 1 :]), "caption": caption}
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# The deal on one screen
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def _cards(found: Answers, currency: str) -> list[Part]:
+    """The figures of the lead that decide."""
+
+    def card(name: str, value: str, small: str) -> Part:
+        return {"name": name, "value": value, "small": small}
+
+    def chance(each: Answers) -> tuple[str, str]:
+        if each["probability"] is None:
+            return "–", "not defined"
+        return f"{each['probability']:.1%}", f"± {100 * each['standard_error']:.2f}%"
+
+    cards = [card("P(any payment)", *chance(found["triggers"]["any payment"]))]
+    investor = found["investor"]
+    if investor is not None:
+        irr = investor["irr"]
+        spread = "–" if irr["p05"] is None else f"p05 {irr['p05']:.0%}, p95 {irr['p95']:.0%}"
+        cards += [
+            card("IRR a year, median", as_percent(irr["p50"]), spread),
+            card("P(loss of capital)", *chance(investor["probability_of_loss"])),
+            card("multiple, mean", as_ratio(investor["multiple"]["mean"]), _error(investor["multiple"])),
+        ]
+    payer = found["payer"]
+    cost = payer["cost"]
+    cards.append(card(f"payers' cost, {currency}", figures.show(cost["mean"], currency), _error(cost, currency)))
+    share = payer["deadweight_share"]
+    if share is not None:
+        cards.append(card("deadweight paid", as_percent(share["value"]), "of payments, would have happened anyway"))
+    return cards
+
+
+def _error(summary: Answers, unit: str = "") -> str:
+    error = summary["standard_error"]
+    return "" if error is None else f"± {figures.show(error, unit)}"
+
+
+def _flow(dossier: Dossier, found: Answers) -> list[Part]:
+    """Who pays whom, for what: boxes of the parties, and between them what moves."""
+    deal, lead = dossier.deal, dossier.deal.structures[dossier.lead]
+    paths, currency = dossier.cash[dossier.lead], deal.currency
+
+    def money(amount: float) -> str:
+        return f"{currency} {figures.show(amount + 0.0, currency)}"
+
+    def box(who: str, what: str, colour: str, *, both: bool = False) -> Part:
+        return {"who": who, "what": what, "colour": colour, "both": both, "arrow": ""}
+
+    def arrow(words: str, *, both: bool = False) -> Part:
+        return {"arrow": words, "both": both}
+
+    payments = found["payments"]
+    payers = "; ".join(f"{who} {money(each['cost']['mean'])}" for who, each in found["payers"].items())
+    payers += ", expected with their own costs" if payers else ""
+    paid = (
+        f"↓ pay {money(payments['mean'])} expected (p05 {figures.show(payments['p05'], currency)}, "
+        f"p95 {figures.show(payments['p95'], currency)}) for: {', '.join(lead.pays) or 'nothing'}"
+    )
+    delivery = float(paths.path(cash_of.DELIVERY).sum())
+    others = float(paths.path(cash_of.OTHERS).sum())
+    left = float(paths.path(cash_of.PROVIDER).sum())
+    people = _people(deal)
+    provider = box("Service provider", f"is left with {money(left)} after delivery", "green")
+    other = box("Set-up, management, evaluation", f"{money(others)} in all", "purple")
+    last = [
+        arrow(f"↓ a service that costs {money(delivery)}", both=True),
+        box("People", people, "line", both=True),
+    ]
+    if found["investor"] is None:
+        return [
+            box("Outcome payers", payers or "the public payers", "blue", both=True),
+            arrow(paid, both=True),
+            provider,
+            other,
+            *last,
+        ]
+    flows = paths.flows[cash_of.INVESTORS]
+    put_in = float(-np.minimum(flows, 0.0).mean(axis=0).sum())
+    back = float(np.maximum(flows, 0.0).mean(axis=0).sum())
+    return [
+        box("Outcome payers", payers or "the public payers", "blue"),
+        box("Investors", _commitment(deal, lead), "vermilion"),
+        arrow(paid),
+        arrow(f"↓ put in {money(put_in)}, ↑ get back {money(back)}, both expected"),
+        box("The deal's account", "costs first, then capital, then what is left", "sky", both=True),
+        arrow(f"↓ {money(delivery)} for delivery, whatever the results"),
+        arrow(f"↓ {money(others)}, with the payers' own costs"),
+        provider,
+        other,
+        *last,
+    ]
+
+
+def _commitment(deal: Deal, lead: Any) -> str:
+    papers = {name: quantity_of(deal, each.commitment).mean() for name, each in lead.finance.papers.items()}
+    words = [f"{deal.currency} {figures.show(amount, deal.currency)}" for amount in papers.values()]
+    if len(papers) == 1:
+        return f"commit {words[0]}"
+    return "commit " + "; ".join(f"{name} {word}" for name, word in zip(papers, words, strict=True))
+
+
+def _people(deal: Deal) -> str:
+    rows = []
+    for name, cohort in deal.cohorts.items():
+        number = quantity_of(deal, cohort.people).mean() * quantity_of(deal, cohort.referrals).mean()
+        rows.append(f"{name}: {number:,.0f} expected")
+    return "; ".join(rows)
+
+
+def _side_by_side(run: Answers) -> Part | None:
+    structures: Mapping[str, Answers] = run["structures"]
+
+    def investor(key: str, show: Any) -> list[str]:
+        return ["–" if each["investor"] is None else show(each["investor"][key]) for each in structures.values()]
+
+    def payer(key: str, show: Any) -> list[str]:
+        return [show(each["payer"][key]) for each in structures.values()]
+
+    rows = [
+        ["P(any payment)", *(as_probability(each["triggers"]["any payment"]) for each in structures.values())],
+        ["payments, mean", *(as_mean(each["payments"], as_money) for each in structures.values())],
+        ["payments, p95", *(as_money(each["payments"]["p95"]) for each in structures.values())],
+        ["investors: IRR, median", *investor("irr", lambda each: as_percent(each["p50"]))],
+        ["investors: IRR, p05", *investor("irr", lambda each: as_percent(each["p05"]))],
+        ["investors: multiple, mean", *investor("multiple", lambda each: as_mean(each, as_ratio))],
+        ["investors: P(loss)", *investor("probability_of_loss", as_probability)],
+        ["investors: loss given loss", *investor("loss_given_loss", lambda each: as_estimate(each, as_percent))],
+        ["payers' cost, mean", *payer("cost", lambda each: as_mean(each, as_money))],
+        ["payers' cost, present value", *payer("cost_present_value", lambda each: as_mean(each, as_money))],
+        ["deadweight share", *payer("deadweight_share", lambda each: as_estimate(each, as_percent))],
+    ]
+    rows.append(
+        [
+            "provider: P(deficit)",
+            *(as_probability(each["provider"]["probability_of_deficit"]) for each in structures.values()),
+        ]
+    )
+    return _table(f"Every structure on the same {run['draws']:,} draws, {run['currency']}", ["", *structures], rows)
+
+
+def _outcomes(run: Answers) -> Part | None:
+    rows = []
+    for name, each in run["outcomes"].items():
+        better = ", fewer is better" if each["better"] == "fewer" else ""
+        rows.append([f"{name}, {each['unit']}{better}", *(as_mean(each[key], as_number) for key in _OUTCOME_COLUMNS)])
+    return _table(
+        "Outcomes: mean ± standard error", ["", "true", "without the service", "additional", "verified"], rows
+    )
+
+
+_OUTCOME_COLUMNS = ("true", "without_service", "additional", "verified")
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# a. The terms
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def _terms(dossier: Dossier) -> list[Part | None]:
+    deal = dossier.deal
+    parts: list[Part | None] = [
+        _text(
+            "Each clause in words, and what is paid from failure to stretch. Everything else stands at its mean, all "
+            "cohorts do equally well; the curve is what the whole structure pays."
+        )
+    ]
+    drawn: list[Part | None] = []
+    for number, each in enumerate(dossier.terms[dossier.lead]):
+        picture = pictures.pay_off(deal, each, dossier.curves.get(each.clause, []))
+        caption = f"What {dossier.lead} pays, by {each.driver}." + (" Cliffs are marked." if each.cliffs else "")
+        drawn.append(_figure(f"payoff{number}", f"Pay-off by {each.driver}", caption, picture))
+    for name in dossier.terms:
+        parts.append(_heading(name))
+        note = deal.structures[name].note
+        if note:
+            parts.append(_text(note))
+        parts.append(_list(f"{each.clause}: {each.sentence}" for each in dossier.terms[name]))
+        if name == dossier.lead:
+            parts.append(_figures(*drawn))
+            parts += [_pay_off_table(deal, each) for each in dossier.terms[name][:MOST_CURVES]]
+        cliffs = [f"Cliff: {words}" for each in dossier.terms[name] for words in each.cliffs]
+        cliffs += [f"Perverse: {words}" for each in dossier.terms[name] for words in each.perverse]
+        if cliffs:
+            parts.append(_list(cliffs, cliff=True))
+    return parts
+
+
+def _pay_off_table(deal: Deal, each: Any) -> Part | None:
+    if each.driver is None:
+        return None
+    share = is_share(deal, each.driver)
+    rows = [
+        [
+            f"{row.result:.4g}" if not share else f"{100 * row.result:.4g}%",
+            as_money(row.clause),
+            as_money(row.structure),
+            row.what,
+        ]
+        for row in each.pay_offs
+    ]
+    head = [each.driver, "this clause pays", "all clauses pay", "which is"]
+    return _table(f"{each.clause}: paid at each result, {deal.currency}", head, rows, words=[3])
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# b. The finance officer's page
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def _budget(dossier: Dossier) -> list[Part | None]:
+    found = dossier.compared["structures"][dossier.lead]
+    budget, currency = found["budget"], dossier.deal.currency
+    parts: list[Part | None] = [
+        _text(
+            "Cash of the payers by financial year, nominal. The maximum follows from caps, prices, people and dates "
+            "alone. Owed if terminated is what falls due later for people already referred if the service stops at the "
+            "end of that year."
+        )
+    ]
+    payers = dict(budget["payers"])
+    everybody = payers.get(pictures.PUBLIC) or next(iter(payers.values()))
+    drawn = pictures.budget(dossier.compared, dossier.lead)
+    caption = "Payers' cash by financial year: expected, 95th percentile, and the most that the contract allows."
+    parts.append(_figures(_figure("budget", "Cash by financial year", caption, drawn)))
+    if len(payers) == 2 and all(year["cashable_savings"] is None for year in everybody["years"]):
+        del payers[pictures.PUBLIC]
+    head = [
+        "year",
+        "expected",
+        "P50",
+        "P95",
+        "maximum",
+        "slippage",
+        "owed if terminated",
+        "owed, P95",
+        "cashable saving",
+    ]
+    for payer, each in payers.items():
+        rows = []
+        for year in each["years"]:
+            owed = year["commitment_if_terminated"]
+            rows.append(
+                [
+                    str(year["year"]),
+                    as_estimate(year["expected"], as_money),
+                    *(as_money(year[key]) for key in ("p50", "p95", "contractual_maximum", "slippage")),
+                    as_estimate(owed["expected"], as_money),
+                    as_money(owed["p95"]),
+                    as_estimate(year["cashable_savings"], as_money),
+                ]
+            )
+        every = each["all_years"]
+        numbers = [as_money(every[key]) for key in ("p50", "p95", "contractual_maximum")]
+        rows.append(["all years", as_estimate(every["expected"], as_money), *numbers, "–", "–", "–", "–"])
+        parts.append(_table(f"{payer}, {currency}", head, rows))
+    if budget["no_maximum_because"]:
+        parts.append(_text(f"No maximum where – stands: {budget['no_maximum_because']}", quiet=True))
+    share = found["deadweight_share"]
+    if share is not None:
+        expected = dossier.run["structures"][dossier.lead]["payments"]["mean"]
+        parts.append(
+            _text(
+                f"Deadweight paid: {as_estimate(share, as_percent)} of payments, {currency} "
+                f"{as_money(share['value'] * expected)} expected, is for outcomes that would have happened anyway."
+            )
+        )
+    return parts
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# c. If we pay, was it real?
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def _real(dossier: Dossier) -> list[Part | None]:
+    found, currency = dossier.triggers["structures"][dossier.lead], dossier.deal.currency
+    rows = []
+    for clause, each in found["triggers"].items():
+        keys = ("probability", "false_trigger", "missed_trigger", "no_effect_if_met", "below_promise_if_met")
+        rows.append(
+            [clause, *(as_probability(each[key]) for key in keys), as_estimate(each["deadweight_share"], as_percent)]
+        )
+    head = ["clause", "P(paid)", "paid, were there no effect", "unpaid, though as promised"]
+    head += ["no real effect, given paid", "below the promise, given paid", "deadweight share"]
+    parts: list[Part | None] = [
+        _text(
+            "The true effect is what the service does, not what one cohort happened to show. Paid, were there no "
+            "effect: how often luck and measurement alone would pay. No real effect given paid: how often, when it "
+            f"pays, there was nothing there. On {dossier.triggers['draws']:,} draws."
+        ),
+        _table(f"If {dossier.lead} pays, was it real?", head, rows),
+    ]
+    caption = "Probability of any payment by the true effect; hatched: paid for nothing, and unpaid though it worked."
+    power = pictures.power(dossier.triggers, dossier.lead)
+    drawn = [_figure("power", "Power of the evaluation", caption, power)]
+    caption = "Where the variance comes from: what nobody knows, luck given that, and measurement given both."
+    drawn.append(_figure("luck", "Luck or skill", caption, pictures.luck(dossier.luck, dossier.lead)))
+    parts.append(_figures(*drawn))
+    for key, words in (("comparison_arm", "comparison arm"), ("cohort", "cohorts")):
+        sizes = (found.get("sizes") or {}).get(key) or []
+        rows = [
+            [
+                f"{each['times']:g} times",
+                *(as_probability(each[name]) for name in ("false_trigger", "missed_trigger", "no_effect_if_met")),
+                as_estimate(each["expected_payment"], as_money),
+                _cost_of_size(dossier, key, each["times"]),
+            ]
+            for each in sizes
+        ]
+        head = [f"size of the {words}", "paid, were there no effect", "unpaid, though as promised"]
+        head += ["no real effect, given paid", f"expected payment, {currency}", f"delivery, {currency}"]
+        parts.append(_table(f"The sample that would change it: {words} of other sizes", head, rows))
+        if key == "comparison_arm" and rows:
+            unpriced = "The file puts no price on people of a comparison arm; delivery is that of the planned cohorts."
+            parts.append(_text(unpriced, quiet=True))
+    return parts
+
+
+def _cost_of_size(dossier: Dossier, key: str, times: float) -> str:
+    """What delivery costs where the sample has another size: more only where it is paid by the head."""
+    costs = dossier.deal.structures[dossier.lead].costs
+    delivery = float(dossier.cash[dossier.lead].path(cash_of.DELIVERY).sum())
+    by_head = costs is not None and costs.delivery is not None and costs.delivery.form == "per person"
+    return as_money(delivery * (times if key == "cohort" and by_head else 1.0))
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# d. The investment committee's strip
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def _investment(dossier: Dossier) -> list[Part | None]:
+    run, currency = dossier.run, dossier.deal.currency
+    found = run["structures"][dossier.lead]
+    investor = found["investor"]
+    if investor is None:
+        return [_text(f"{dossier.lead} has no investors.")]
+    flows = dossier.cash[dossier.lead]
+    so_far = np.cumsum(flows.flows[cash_of.INVESTORS], axis=1)
+    lowest = so_far.argmin(axis=1)
+    when = np.quantile(lowest, (0.05, 0.5, 0.95)) / flows.a_year
+    need = investor["peak_funding_need"]
+    rows = [
+        ["multiple on called capital, mean", as_mean(investor["multiple"], as_ratio)],
+        ["multiple, worst twentieth, mean", as_estimate(investor["expected_shortfall_05"], as_ratio)],
+        ["IRR a year: p05, median, p95", ", ".join(as_percent(investor["irr"][key]) for key in ("p05", "p50", "p95"))],
+        ["P(IRR at least the hurdle)", as_probability(investor["probability_of_hurdle"])],
+        [f"net present value, {currency}", as_mean(investor["net_present_value"], as_money)],
+        [f"peak funding need, mean, {currency}", as_mean(need, as_money)],
+        [f"peak funding need, p95, {currency}", as_money(need["p95"])],
+        ["when it is reached, years: p05, median, p95", ", ".join(f"{each:.1f}" for each in when)],
+        ["payback, years, where reached", as_mean(investor["payback"], as_years)],
+    ]
+    parts: list[Part | None] = [
+        _figures(
+            _figure(
+                "multiple",
+                "Multiple on called capital",
+                "Multiple on called capital by structure, draw by draw; losses are hatched.",
+                pictures.multiple(dossier.result),
+            ),
+            _figure(
+                "irr",
+                "IRR",
+                "IRR a year by structure, draw by draw; negative returns are hatched.",
+                pictures.irr(dossier.result),
+            ),
+            _figure(
+                "fan",
+                "Cumulative cash by party",
+                f"Cash so far by party under {dossier.lead}: median and nine draws in ten.",
+                pictures.fan(flows, currency),
+            ),
+            *(
+                _figure(
+                    word,
+                    f"Money in and out, a {word} draw",
+                    f"Money in and out over the deal in a {word} draw (number {draw}); sib explain tells it in full.",
+                    pictures.waterfall(flows, draw, currency),
+                )
+                for word, draw in zip(("typical", "bad"), pictures.typical_and_bad(flows), strict=True)
+            ),
+        ),
+        _table(f"Returns of {dossier.lead}", ["", "estimate"], rows),
+    ]
+    tranches = [
+        [
+            name,
+            as_probability(each["probability_of_loss"]),
+            as_probability(each["probability_of_total_loss"]),
+            as_estimate(each["loss_given_loss"], as_percent),
+            as_mean(each["multiple"], as_ratio),
+            as_percent(each["irr"]["p50"]),
+        ]
+        for name, each in investor["tranches"].items()
+    ]
+    head = ["tranche", "P(loss)", "P(total loss)", "loss given loss", "multiple, mean", "IRR, median"]
+    parts.append(_table("Loss, and loss given loss, by tranche", head, tranches))
+    parts.append(
+        _text(
+            "Returns are those of the deal, before fees of funds that hold it: gross. The file states no such fees.",
+            quiet=True,
+        )
+    )
+    parts += _breaks(dossier)
+    return parts
+
+
+def _breaks(dossier: Dossier) -> list[Part | None]:
+    """What breaks the deal: break-even of the drivers, the widest of them, and shocks."""
+    parts: list[Part | None] = [_heading("What breaks it")]
+    stress = dossier.stress
+    reverse = stress["structures"][dossier.lead]["reverse"]
+    drivers = stress["drivers"]
+    rows = []
+    for driver, criteria in reverse.items():
+        cells = [_broken(each, drivers[driver]) for each in criteria.values()]
+        rows.append([driver, *cells])
+    criteria = list(next(iter(reverse.values())))
+    head = ["how far it can move before", *criteria]
+    parts.append(
+        _table("Break-even, as a share of plan or by how much", head, rows, words=list(range(1, len(criteria) + 1)))
+    )
+    parts += _cases(dossier)
+    parts += _drivers(dossier, dossier.sensitivity)
+    shocks = stress["structures"][dossier.lead]["shocks"]
+    rows = []
+    for shock, each in shocks.items():
+        gap = each["difference"]
+        rows.append(
+            [
+                shock,
+                as_probability(each["triggers"]["any payment"]),
+                *(
+                    ["–", "–"]
+                    if each["investor"] is None
+                    else [
+                        as_percent(each["investor"]["irr"]["p50"]),
+                        as_probability(each["investor"]["probability_of_loss"]),
+                    ]
+                ),
+                as_estimate(gap["multiple.mean"], as_ratio),
+                as_estimate(gap["cost.mean"], as_money),
+            ]
+        )
+    head = [
+        "shock",
+        "P(any payment)",
+        "IRR, median",
+        "P(loss)",
+        "multiple, change of mean",
+        "payers' cost, change of mean",
+    ]
+    parts.append(
+        _table(f"Low cases: what {dossier.lead} becomes under each shock, {stress['draws']:,} draws", head, rows)
+    )
+    return parts
+
+
+def _cases(dossier: Dossier) -> list[Part | None]:
+    """The cases that analysts put on a page, beside the distribution that they stand for."""
+    found = dossier.cases
+    if found is None:
+        return []
+    caption = "Low, base and high case on the distribution of the multiple, each with the share of draws that is worse."
+    drawn = pictures.cases(dossier.result, found, dossier.lead)
+    words = {"low": "every number at its worse decile", "base": "at its median", "high": "at its better decile"}
+    rows = [[f"{name}: {words[name]}", as_estimate(each, as_ratio)] for name, each in found.items()]
+    return [
+        _figures(_figure("cases", "Low, base and high case", caption, drawn)),
+        _table("Low, base and high case: mean multiple, luck and measurement as drawn", ["case", "multiple"], rows),
+    ]
+
+
+def _broken(found: Answers | None, driver: Answers) -> str:
+    if found is None:
+        return "–"
+    if found["at"] is None:
+        if found["met"] != "as planned":
+            return str(found["met"])
+        until = found["until"]
+        return "already as planned" + ("" if until["at"] is None else f", until {_at(until, driver)}")
+    return f"at {_at(found, driver)}"
+
+
+def _at(found: Answers, driver: Answers) -> str:
+    if driver["words"].startswith("of"):
+        return f"{found['at']:.0%} {driver['words']}"
+    share = "better" in driver["words"]
+    return f"{found['at']:.1%} {driver['words']}" if share else f"{found['at']:.3g} {driver['words']}"
+
+
+def _drivers(dossier: Dossier, sensitivity: Answers) -> list[Part | None]:
+    metrics = sensitivity["structures"][dossier.lead]
+    found = metrics.get("multiple")
+    if not found or not found.get("tornado"):
+        return []
+    names = {path: pictures.spoken(path) for path in sensitivity["unknowns"]}
+    widest = sorted(found["tornado"].items(), key=lambda each: -abs(each[1]["swing"]["value"]))
+    rows = []
+    for path, each in widest[:3]:
+        even = (found["break_even"] or {}).get(path) or {}
+        at = "–" if even.get("value") is None else f"{even['value']:.4g} (percentile {even['percentile']:.0%})"
+        unknown = sensitivity["unknowns"][path]
+        first = (found.get("indices") or {}).get(path) or {}
+        cells = [unknown["distribution"], as_estimate(each["low"], as_ratio), as_estimate(each["high"], as_ratio), at]
+        rows.append([names[path], *cells, as_estimate(first.get("first"), as_percent)])
+    head = ["number", "what is assumed", "multiple at p10", "multiple at p90", "breaks even at", "share of variance"]
+    picture = pictures.tornado(sensitivity, dossier.lead)
+    caption = (
+        "Mean multiple as one number goes from its 10th to its 90th percentile, others as drawn; dashed: breaks even."
+    )
+    return [
+        _figures(_figure("tornado", "What moves the multiple", caption, picture)),
+        _table("The three drivers that move it most", head, rows, words=[1]),
+    ]
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# e. The price of the bond
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def _price(dossier: Dossier) -> list[Part | None]:
+    compared, currency = dossier.compared, dossier.deal.currency
+    if CONVENTIONAL not in dossier.deal.structures or dossier.lead == CONVENTIONAL:
+        return [_text("The file has no conventional fee for the same service, and so nothing to set the price beside.")]
+    found = compared["structures"][dossier.lead]
+    parts: list[Part | None] = [
+        _text(
+            "What the payers pay beyond the fee for the same service, taken apart: present values ("
+            f"{compared['present_value']['rate']} a year, at {compared['present_value']['date']}), paired draw by draw."
+        )
+    ]
+    bond = found["cost_of_the_bond"]
+    if bond is None:
+        return parts
+    caption = f"Payers' cost of the conventional fee, and what is added to reach that of {dossier.lead}."
+    paired = "Payers' cost less that of the conventional fee, draw by draw on the same luck; dearer is hatched."
+    parts.append(
+        _figures(
+            _figure("price", "The price of the bond", caption, pictures.price(compared, dossier.lead)),
+            _figure("cost", "Payers' cost against the conventional fee", paired, pictures.cost(dossier.result)),
+        )
+    )
+    rows = [[word, as_estimate(bond[key], as_money)] for key, word in pictures.PARTS.items()]
+    rows += [
+        ["together", as_money(sum(each["value"] for each in bond.values()))],
+        ["P(effect below the promise)", as_probability(found["probability_below_promise"])],
+        ["risk transferred: saved where the effect is below the promise", _mean_or_none(found["risk_transferred"])],
+        ["premium paid: more than the fee elsewhere", _mean_or_none(found["premium_paid"])],
+    ]
+    against = found["against"].get(CONVENTIONAL)
+    if against is not None:
+        rows += [
+            ["net benefit, structure less fee", _mean_or_none(against["net_benefit_difference"])],
+            ["P(better value)", as_probability(against["probability_better_value"])],
+            ["P(cheaper, with as many outcomes)", as_probability(against["probability_cheaper_with_as_many_outcomes"])],
+            ["P(cheaper, with fewer outcomes)", as_probability(against["probability_cheaper_with_fewer_outcomes"])],
+        ]
+    parts.append(_table(f"{dossier.lead} less {CONVENTIONAL}, {currency}", ["", "estimate"], rows))
+    return parts
+
+
+def _mean_or_none(summary: Answers | None) -> str:
+    return "–" if summary is None else as_mean(summary, as_money)
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Assumptions, conventions, how to repeat it
+# ---------------------------------------------------------------------------------------------------------------
+
+CONVENTIONS = (
+    "A bound belongs to the better side: exactly on it is paid.",
+    "Time is in periods; a flow stands at the end of its period, capital called at the start at time 0.",
+    "Multiple: what comes back over capital called. IRR: annual, effective; a total loss is −100%, never dropped.",
+    "Loss: a multiple below 1. Loss given loss: the share of called capital that is lost, where some is.",
+    "Additional: with the service less without it, over the same people; positive is good.",
+    "Deadweight share: the part of payments for what would have happened anyway, a ratio of means, not clipped.",
+    "Investors' flows are nominal. Present values of payers are at their own rate, at the start of the deal.",
+    "Effort of the provider does not depend on how it is paid, unless the file says otherwise.",
+    "Structures share every draw: a difference between two of them is not luck.",
+)
+
+
+def _assumptions(dossier: Dossier) -> list[Part | None]:
+    from simulator.dealfile import paths
+    from simulator.yamlfile import join_path
+
+    deal = dossier.deal
+    values = {join_path(path): value for path, value, _ in paths(deal)}
+
+    def value_of(path: str) -> str:
+        if path in values:
+            return str(values[path])
+        below = [each for each in values if each.startswith(f"{path}.")]
+        return f"{len(below)} numbers" if below else ""
+
+    head = ["what", "value", "why"]
+    assumed = [[path, value_of(path), why] for path, why in deal.assumptions.items()]
+    facts = [[path, value_of(path), source] for path, source in deal.facts.items()]
+    return [
+        _text(
+            "Numbers that no source gives are assumptions, each with its reason; the others are facts. Both stand in "
+            "the deal file."
+        ),
+        _table("Assumptions", head, assumed, words=[1, 2]),
+        _table("Facts, and where they are from", ["what", "value", "source"], facts, words=[1, 2]),
+        _table("Sources", ["name", "source"], [[name, text] for name, text in deal.sources.items()], words=[1]),
+        _heading("Conventions"),
+        _list(CONVENTIONS),
+    ]
+
+
+def command(asked: Answers) -> str:
+    """Return the command that writes the report again."""
+    import shlex
+
+    words = ["sib", "report", str(asked.get("file", "DEAL"))]
+    words += ["--draws", str(asked["draws"])] if "draws" in asked else []
+    words += ["--seed", str(asked["seed"])] if "seed" in asked else []
+    for option in ("set", "structure"):
+        for each in asked.get(option, ()):
+            words += [f"--{option}", str(each)]
+    return shlex.join([*words, "-o", str(asked.get("to", "report.html"))])
+
+
+def _repeat(dossier: Dossier) -> list[Part | None]:
+    run, versions = dossier.run, dossier.run["environment"]
+    made = ", ".join(f"{name} {versions[name]}" for name in ("python", "numpy", "scipy", "numba"))
+    answered = {
+        "terms": None,
+        "run and comparison": run["draws"],
+        "cash by party": next(iter(dossier.cash.values())).path(cash_of.PAYERS) is not None
+        and next(iter(dossier.cash.values())).flows[cash_of.PAYERS].shape[0],
+        "triggers": dossier.triggers["draws"],
+        "luck or skill": dossier.luck["draws"],
+        "drivers": dossier.sensitivity["draws"],
+        "stress": dossier.stress["draws"],
+        "worth of information": dossier.information["draws"],
+    }
+    rows = [[name, f"{number:,}"] for name, number in answered.items() if number]
+    parts: list[Part | None] = [
+        {"kind": "code", "text": command(dossier.asked)},
+        _text(
+            f"Deal {run['deal_hash']}, seed {run['seed']}, {run['engine']} engine, simulator {run['version']}; {made}."
+        ),
+        _table("Draws of each question, all of them the first of the same run", ["question", "draws"], rows),
+    ]
+    if run["warnings"]:
+        parts += [_heading("Warnings"), _list(run["warnings"])]
+    return parts
+
+
+def _knowing(dossier: Dossier) -> list[Part | None]:
+    decisions = dossier.information["decisions"]
+    wanted = [name for name in decisions if name == "payer" or name.endswith(f": {dossier.lead}")]
+    currency = dossier.deal.currency
+    parts: list[Part | None] = [
+        _text(
+            "What perfect knowledge of one number would be worth before the decision: an upper bound of what to pay "
+            "for data, and no advice to collect any."
+        )
+    ]
+    names = {path: pictures.spoken(path) for each in wanted for path in decisions[each]["information"]}
+    drawn = []
+    for number, each in enumerate(wanted):
+        caption = f"Worth of knowing, for the decision of the {each}; the line is two standard errors either way."
+        picture = pictures.information(dossier.information, each)
+        drawn.append(_figure(f"information{number}", f"Worth of information: {each}", caption, picture))
+    parts.append(_figures(*drawn))
+    for each in wanted:
+        found = decisions[each]
+        rows = sorted(found["information"].items(), key=lambda row: -row[1]["value"])[:_MOST]
+        parts.append(
+            _table(
+                f"Decision of the {each}: best without more knowledge is {found['best']}; worth at most, {currency}",
+                ["number", "worth"],
+                [[names[path], as_estimate(worth, as_money)] for path, worth in rows],
+            )
+        )
+    parts += [_text(note, quiet=True) for note in dossier.information.get("notes", [])]
+    return parts
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# The page
+# ---------------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _template() -> Any:
+    source = files("simulator").joinpath("page.html").read_text(encoding="utf-8")
+    return Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True).from_string(source)
+
+
+def page(dossier: Dossier) -> str:
+    """Return the report as HTML.
+
+    Parameters
+    ----------
+    dossier
+        From :func:`simulator.dossier.gather`.
+    """
+    run, deal = dossier.run, dossier.deal
+    found = run["structures"][dossier.lead]
+    sections: list[tuple[str, str, list[Part | None]]] = [("deal", "The deal", [])]
+    sections += [
+        ("terms", "The terms", _terms(dossier)),
+        ("budget", "The finance officer's page", _budget(dossier)),
+        ("real", "If we pay, was it real?", _real(dossier)),
+        ("investors", "The investment committee's strip", _investment(dossier)),
+        ("price", "The price of the bond", _price(dossier)),
+        ("knowing", "What is worth knowing", _knowing(dossier)),
+        ("assumptions", "Assumptions, sources, conventions", _assumptions(dossier)),
+        ("repeat", "How to repeat it", _repeat(dossier)),
+    ]
+    return str(
+        _template().render(
+            deal=deal.deal,
+            lead=dossier.lead,
+            lead_note=deal.structures[dossier.lead].note or "",
+            note=deal.note or "",
+            subtitle=f"{run['draws']:,} simulated worlds, seed {run['seed']}, {run['engine']} engine, {deal.currency}",
+            cards=_cards(found, deal.currency),
+            flow=_flow(dossier, found),
+            side_by_side=_side_by_side(run),
+            outcomes=_outcomes(run),
+            sections=[
+                {"id": key, "title": title, "parts": [part for part in parts if part is not None]}
+                for key, title, parts in sections
+            ],
+            colophon=f"Written by sib {__version__}. It says what follows from the assumptions in the deal file, and "
+            "is no forecast and no valuation.",
+        )
+    )

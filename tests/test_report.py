@@ -1,0 +1,409 @@
+"""Reports: self-contained, escaped, repeatable; a spreadsheet recomputes the workbook, a browser opens the page."""
+
+import io
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+import zipfile
+from html.parser import HTMLParser
+
+import numpy as np
+import openpyxl
+import pytest
+from click.testing import CliRunner
+from deals import SMALL
+
+from simulator import ledger
+from simulator.cases import cases
+from simulator.cash import INVESTORS, PAYERS
+from simulator.cli import cli
+from simulator.dealfile import load, loads
+from simulator.dossier import gather
+from simulator.page import page
+from simulator.plan import compile_plan
+from simulator.publish import write_report
+from simulator.run import Simulation
+from simulator.sensitivity import sensitivity
+from simulator.workbook import workbook
+from simulator.worlds import Worlds
+from simulator.yamlfile import AskError
+
+DRAWS = 64
+ATTACK = "<script>alert(1)</script>"
+NEEDED = os.environ.get("SIB_TEST_PROGRAMS") == "required"
+VOID = {"meta", "link", "br", "hr", "img", "path", "use", "rect"}
+
+
+def program(*names):
+    """A program of the machine; where it is missing the test is skipped, unless it must be there."""
+    for name in names:
+        if found := shutil.which(name):
+            return found
+    if NEEDED:
+        pytest.fail(f"none of {', '.join(names)} is installed, and SIB_TEST_PROGRAMS=required")
+    return pytest.skip(f"none of {', '.join(names)} is installed")
+
+
+@pytest.fixture(scope="module")
+def dossier():
+    return gather(load("scenarios/peterborough.yaml"), DRAWS, asked={"file": "peterborough.yaml", "draws": DRAWS})
+
+
+@pytest.fixture(scope="module")
+def html(dossier):
+    return page(dossier)
+
+
+def attacked():
+    """A deal whose every text attacks a page and a spreadsheet."""
+    text = SMALL.replace("deal: ", f'deal: "{ATTACK} & =1+1" # ', 1)
+    return loads(text)
+
+
+class _Reader(HTMLParser):
+    """Elements in order, and the texts of some."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.open, self.texts = [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append((self.open[-1] if self.open else "", data))
+
+
+# -- The page ----------------------------------------------------------------------------------------------------
+
+
+def test_the_page_loads_nothing(html):
+    reader = _Reader(html)
+    assert not reader.open
+    tags = {tag for tag, _ in reader.elements}
+    assert not tags & {
+        "script",
+        "iframe",
+        "object",
+        "embed",
+        "img",
+        "image",
+        "audio",
+        "video",
+        "base",
+        "form",
+        "foreignobject",
+    }
+    for tag, attrs in reader.elements:
+        for key, value in attrs.items():
+            assert not key.startswith("on"), (tag, key)
+            if key in {"href", "src", "xlink:href", "srcset", "action", "data"}:
+                assert value.startswith("#") or value == "data:,", (tag, key, value)
+            if key == "style":
+                assert "url(" not in value.replace("url(#", ""), value
+    policy = next(attrs["content"] for tag, attrs in reader.elements if attrs.get("http-equiv"))
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:")
+    style = "".join(text for tag, text in reader.texts if tag == "style")
+    assert "@import" not in style
+    assert "url(" not in style
+
+
+def test_the_page_can_be_read_out(html):
+    elements = _Reader(html).elements
+    levels = [int(tag[1]) for tag, _ in elements if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    tags = [tag for tag, _ in elements]
+    assert tags.count("table") == tags.count("caption") >= 10
+    assert all(attrs.get("scope") in {"row", "col"} for tag, attrs in elements if tag == "th")
+    ids = [attrs["id"] for _, attrs in elements if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    pictures = [attrs for tag, attrs in elements if tag == "svg"]
+    assert len(pictures) >= 8
+    for attrs in pictures:
+        assert attrs["role"] == "img"
+        assert set(attrs["aria-labelledby"].split()) <= set(ids)
+    for _, attrs in elements:
+        if attrs.get("href", "").startswith("#"):
+            assert attrs["href"][1:] in ids
+        for used in re.findall(r"url\(#([^)]*)\)", " ".join(filter(None, attrs.values()))):
+            assert used in ids
+
+
+def test_a_colour_of_a_figure_follows_light_and_dark(html):
+    drawn = " ".join(re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL))
+    colours = {each.lower() for each in re.findall(r"#[0-9a-fA-F]{6}\b", drawn)}
+    # on a bar of a fixed colour stands its own ink
+    assert colours <= {"#ffffff", "#000000"}
+    assert "var(--vermilion)" in drawn
+
+
+def _contrast(one, other):
+    def light(colour):
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((light(one), light(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_text_can_be_told_from_paper(html):
+    style = html[html.index("<style>") : html.index("</style>")]
+    palettes = re.findall(r":root \{(.*?)\}", style, flags=re.DOTALL)
+    assert len(palettes) == 3
+    for palette in palettes:
+        colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", palette))
+        for ink in ("ink", "quiet"):
+            for paper in ("paper", "box"):
+                assert _contrast(colours[ink], colours[paper]) >= 4.5
+        # of what is drawn, WCAG 2.1 asks for 3; the lightest of Okabe and Ito's colours are never alone
+        for colour in ("blue", "vermilion", "green", "guide"):
+            assert _contrast(colours[colour], colours["paper"]) >= 3.0
+    assert _contrast("#1b1d21", "#1c1e22") < 1.1
+
+
+def test_texts_of_a_deal_stay_texts():
+    text = page(gather(attacked(), 16))
+    assert ATTACK not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert not [tag for tag, _ in _Reader(text).elements if tag == "script"]
+
+
+def test_names_in_figures_stay_texts():
+    changes = [
+        ("  comparison:", "  B:"),
+        ("      each:", "      I:"),
+        ("unless: each", "unless: I"),
+        (" reduction:", " U:"),
+    ]
+    text = SMALL
+    for old, new in [*changes, ("{reduction: at", "{U: at")]:
+        text = text.replace(old, re.sub("[BIU]", lambda name: f'"<{name[0].lower()} onload=x>"', new))
+    deal = loads(text)
+    names = [name for name in deal.structures if "<b" in name]
+    assert names
+    written = page(gather(deal, 16, structures=names))
+    assert "<b onload" not in written
+    assert "&lt;b onload" in written
+
+
+def test_the_same_question_gives_the_same_page(dossier, html):
+    again = gather(dossier.deal, DRAWS, asked=dossier.asked, threads=1)
+    assert page(again) == html
+    assert workbook(again) == workbook(dossier)
+    other = gather(dossier.deal, DRAWS, seed=2, asked=dossier.asked)
+    assert page(other) != html
+
+
+def test_the_page_says_how_to_repeat_it(dossier, html):
+    assert dossier.run["deal_hash"] in html
+    assert f"sib report peterborough.yaml --draws {DRAWS}" in html
+
+
+def test_figures_of_the_run_stand_on_the_page(dossier, html):
+    cost = dossier.run["structures"]["as signed"]["payer"]["cost"]["mean"]
+    assert f"{cost:,.0f}" in html
+    paid = dossier.run["structures"]["as signed"]["triggers"]["any payment"]["probability"]
+    assert f"{paid:.1%}" in html
+
+
+# -- The workbook ------------------------------------------------------------------------------------------------
+
+
+def _recomputed(data, folder, edit=None):
+    """What a spreadsheet program makes of a workbook whose formulas have no values."""
+    book = openpyxl.load_workbook(io.BytesIO(data))
+    if edit is not None:
+        edit(book)
+    book.save(folder / "given.xlsx")  # without the values of the formulas
+    kept = openpyxl.load_workbook(folder / "given.xlsx", data_only=True)
+    assert kept["Cash 1"]["F5"].value is None
+    command = [program("soffice", "libreoffice"), "--headless", "--norestore"]
+    command += [f"-env:UserInstallation={(folder / 'profile').as_uri()}", "--convert-to", "xlsx:Calc MS Excel 2007 XML"]
+    command += ["--outdir", str(folder / "out"), str(folder / "given.xlsx")]
+    subprocess.run(command, check=True, capture_output=True, timeout=180)
+    return openpyxl.load_workbook(folder / "out" / "given.xlsx", data_only=True)
+
+
+def _cash_of(sheet):
+    return {sheet.cell(row, 4).value: sheet.cell(row, 6).value for row in range(5, 9)}
+
+
+def test_a_spreadsheet_recomputes_the_expected_path(dossier, tmp_path):
+    book = _recomputed(workbook(dossier), tmp_path)
+    for number, (name, cash) in enumerate(dossier.cash.items(), start=1):
+        sheet = book[f"Cash {number}"]
+        assert sheet["A1"].value.startswith(name)
+        found = _cash_of(sheet)
+        assert found["NPV, payers"] == pytest.approx(cash.net_present_value(PAYERS), rel=1e-9)
+        if cash.multiple() is None:
+            continue
+        assert found["multiple of the expected path"] == pytest.approx(cash.multiple(), rel=1e-9)
+        assert found["IRR a year of the expected path"] == pytest.approx(cash.irr(), abs=1e-7)
+        assert found["NPV, investors"] == pytest.approx(cash.net_present_value(INVESTORS), rel=1e-9)
+        last = 12 + len(cash.dates) + 1
+        for column, party in enumerate(cash.flows, start=3):
+            assert sheet.cell(12, column).value == party
+            assert sheet.cell(last, column).value == pytest.approx(cash.path(party).sum(), rel=1e-9, abs=1e-6)
+        together = [sheet.cell(row, 5 + len(cash.flows)).value for row in range(13, last)]
+        assert together == [0] * len(cash.dates)
+
+
+def test_a_change_in_the_workbook_changes_its_return(dossier, tmp_path):
+    def better(book):
+        sheet = book["Cash 1"]
+        column = next(c for c in range(1, 20) if sheet.cell(12, c).value == "got by investors")
+        sheet.cell(30, column).value += 1_000_000.0
+
+    sheet = _recomputed(workbook(dossier), tmp_path, better)["Cash 1"]
+    assert _cash_of(sheet)["multiple of the expected path"] > dossier.cash["as signed"].multiple() + 0.1
+    assert any(sheet.cell(row, 5 + len(dossier.cash["as signed"].flows)).value != 0 for row in range(13, 50))
+
+
+def test_texts_of_a_workbook_are_no_formulas():
+    deal = loads(SMALL.replace("  comparison:\n", '  "=HYPERLINK(1)":\n'))
+    book = openpyxl.load_workbook(io.BytesIO(workbook(gather(deal, 16))))
+    for sheet in book:
+        for row in sheet.iter_rows():
+            for cell in row:
+                if cell.data_type == "f":
+                    assert re.match(r"=(SUM|ROUND|SUMPRODUCT|\(1\+IRR|[A-Z]+\d+-[A-Z]+\d+)", cell.value), cell.value
+    assert "=HYPERLINK(1)" in [cell.value for cell in book["Summary"][5]]
+
+
+def test_a_workbook_holds_no_undefined_number(dossier):
+    with zipfile.ZipFile(io.BytesIO(workbook(dossier))) as parts:
+        sheets = [parts.read(name).decode() for name in parts.namelist() if "worksheets/sheet" in name]
+    assert not [sheet for sheet in sheets if re.search(r"<v>(nan|inf|-inf)", sheet, flags=re.IGNORECASE)]
+
+
+# -- The command -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("deal.pdf", "allowed: .html, .xlsx"),
+        ("deal", "allowed: .html, .xlsx"),
+        ("no/such/deal.html", "there is no folder"),
+        ("file/deal.html", "there is no folder"),
+        ("folder.html", "is a folder"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused(path, words, tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.html").mkdir()
+    with pytest.raises(AskError, match=words) as found:
+        write_report(loads(SMALL), tmp_path / path, 16)
+    assert len(str(found.value).splitlines()) == 1
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "folder.html"]
+
+
+def test_a_full_disk_leaves_the_old_report(tmp_path, monkeypatch):
+    old = tmp_path / "deal.html"
+    old.write_text("old")
+
+    def full(path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(AskError, match="No space left"):
+        write_report(loads(SMALL), old, 16)
+    assert old.read_text() == "old"
+    assert [each.name for each in tmp_path.iterdir()] == ["deal.html"]
+
+
+@pytest.mark.parametrize("ending", ["html", "xlsx"])
+def test_the_command_writes_a_report_and_says_nothing(ending, tmp_path):
+    deal = tmp_path / "small.yaml"
+    deal.write_text(SMALL)
+    out = tmp_path / f"deal.{ending}"
+    done = CliRunner().invoke(cli, ["report", str(deal), "-o", str(out), "--draws", "16", "--quiet"])
+    assert done.exit_code == 0, done.output
+    assert done.stdout == ""
+    assert out.stat().st_size > 5_000
+
+
+# -- The browser -------------------------------------------------------------------------------------------------
+
+
+def _opened(file, folder, *options):
+    """Open a page in a browser without a window; what it says on the way, and the page as it stands."""
+    command = [program("chromium", "chromium-browser", "google-chrome"), "--headless", "--no-sandbox", "--disable-gpu"]
+    command += ["--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
+    command += ["--disable-sync", f"--user-data-dir={folder / 'profile'}", "--enable-logging=stderr", "--v=0"]
+    command += [f"--log-net-log={folder / 'net.json'}", *options, "--dump-dom", file.as_uri()]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=180)
+    # those of the page; a browser has requests of its own, which no page began
+    lines = (line.strip().rstrip(",]}") for line in (folder / "net.json").read_text().splitlines())
+    events = [json.loads(f"{line}}}") for line in lines if line.startswith('{"params":{"') and '"initiator"' in line]
+    asked = [each["params"] for each in events if "initiator" in each.get("params", {})]
+    asked = [each["url"] for each in asked if each["initiator"] != "not an origin"]
+    requested = {url for url in asked if not url.startswith(("file:", "data:"))}
+    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    return done.stdout, console, requested
+
+
+def test_a_browser_requests_nothing_and_has_nothing_to_say(tmp_path):
+    file = tmp_path / "deal.html"
+    file.write_text(page(gather(attacked(), 16)), encoding="utf-8")
+    dom, console, requested = _opened(file, tmp_path)
+    assert console == []
+    assert requested == set()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in dom
+    assert "<script" not in dom
+
+
+def test_a_browser_says_when_a_page_does_more(tmp_path):
+    """The same check of a page that runs a script, and asks for a picture: both are seen."""
+    file = tmp_path / "deal.html"
+    text = page(gather(attacked(), 16))
+    loud = text.replace("</body>", "<script>console.log(1)</script><img src='http://127.0.0.1:9/x.png'></body>")
+    file.write_text(loud, encoding="utf-8")
+    _, console, _ = _opened(file, tmp_path)
+    assert any("Content Security Policy" in line for line in console)
+    free = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", loud)
+    file.write_text(free, encoding="utf-8")
+    shutil.rmtree(tmp_path / "profile")
+    _, console, requested = _opened(file, tmp_path)
+    assert any("127.0.0.1:9" in url for url in requested)
+
+
+# -- Cases -------------------------------------------------------------------------------------------------------
+
+
+def test_a_bad_case_is_worse_than_a_base_and_a_good_one_better(dossier):
+    low, base, high = (dossier.cases[name]["value"] for name in ("low", "base", "high"))
+    assert low < base < high
+
+
+def test_the_base_case_is_a_world_with_every_number_at_its_median():
+    deal = load("scenarios/peterborough.yaml")
+    asked = sensitivity(deal, 16, structures=["as signed"])
+    tornado = asked["structures"]["as signed"]["multiple"]["tornado"]
+    base = cases(deal, tornado, "as signed", DRAWS)["base"]["value"]
+    plan = compile_plan(deal)
+
+    def median(rows):
+        for index, column in enumerate(plan.columns):
+            if not column.quantity.is_fixed:
+                rows[:, index] = np.clip(np.median(column.quantity.quantile(np.array([0.5]))), column.low, column.high)
+
+    world = Worlds()(Simulation(plan, 1, ["as signed"], change=median), DRAWS, kept=(ledger.MULTIPLE,))
+    assert base == pytest.approx(np.nanmean(world.found["as signed"][:, 0]))

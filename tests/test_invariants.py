@@ -102,6 +102,8 @@ def with_money_times(factor, deal):
             amount = clause["amount"]
             if "share" in amount or "bands" in amount:  # rates of what is measured, here for less of it
                 amount["per"] = times(amount.get("per", 1), 1 / factor)
+            if "rounded" in clause:  # to sums of money
+                clause["rounded"] = times(clause["rounded"])
     return loads(dump(plain))
 
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from simulator import ledger as book_of
 from simulator import metrics, parameters
-from simulator.deal import Deal
+from simulator.deal import Deal, structure_names
 from simulator.ledger import nominal_rate
 from simulator.outcomes import Outcomes
 from simulator.plan import Plan, compile_plan
-from simulator.run import BLOCK, DefectError, Simulation, new_book_of
+from simulator.run import BLOCK, DefectError, Simulation, check_draws, new_book_of
 
 Floats = NDArray[np.float64]
 
@@ -95,11 +95,8 @@ def cash_flows(
     DefectError
         If flows do not sum to zero; a defect of ours.
     """
-    if draws < 1:
-        raise ValueError(f"draws: {draws} is out of range; allowed: at least 1")
-    names = list(deal.structures) if structures is None else list(structures)
-    for name in names:
-        deal.structures[name]
+    check_draws(draws)
+    names = structure_names(deal, structures)
     plan = compile_plan(deal)
     simulation = Simulation(plan, seed, names)
     T = plan.calendar.periods

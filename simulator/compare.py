@@ -45,7 +45,7 @@ from numpy.typing import NDArray
 from simulator import budget as budget_of
 from simulator import ledger as book_of
 from simulator import metrics, parameters, three_ms, worth
-from simulator.deal import Deal, Finance, singles
+from simulator.deal import Deal, Finance, singles, structure_names
 from simulator.metrics import CoMoments, Moments
 from simulator.plan import Plan, compile_plan
 from simulator.run import (
@@ -56,6 +56,7 @@ from simulator.run import (
     TooLargeError,
     available_bytes,
     available_threads,
+    check_draws,
     environment,
     header,
 )
@@ -118,13 +119,10 @@ def compare(
         If accounts do not balance, or the parts of a cost do not add up; a defect of ours.
     """
     begun = time.perf_counter()
-    if draws < 1:
-        raise ValueError(f"draws: {draws} is out of range; allowed: at least 1")
-    names = list(deal.structures) if structures is None else list(structures)
+    check_draws(draws)
     others = list(COMPARATORS) if against is None else list(against)
-    for name in [*names, *others]:
-        if name not in deal.structures and not (name in COMPARATORS and name in others):
-            raise KeyError(name)
+    names = structure_names(deal, structures)
+    structure_names(deal, [each for each in others if each not in COMPARATORS])
     question = _Question(deal, seed, names, others, budget)
     workers = min(threads or available_threads(), -(-draws // BLOCK))
     _insist_on_room(question, draws, workers)

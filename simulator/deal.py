@@ -2035,6 +2035,21 @@ def uncertain_names(deal: Deal) -> set[str]:
     return found
 
 
+def structure_names(deal: Deal, wanted: Iterable[str] | None = None) -> list[str]:
+    """Names of the structures that are asked for, by default all of them.
+
+    Raises
+    ------
+    KeyError
+        For one that the deal has not.
+    """
+    names = list(deal.structures) if wanted is None else list(wanted)
+    for name in names:
+        if name not in deal.structures:
+            raise KeyError(name)
+    return names
+
+
 def outcome_names(deal: Deal) -> list[str]:
     """Names of all outcomes in the order of the file; a chain contributes its steps."""
     names: list[str] = []

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from simulator import ledger
 from simulator.deal import Deal
-from simulator.plan import Plan, compile_plan
+from simulator.plan import Plan
 from simulator.run import Replicates, Simulation, header
-from simulator.worlds import Progress, Unknown, Worlds, mean, net_benefit, unknowns
+from simulator.worlds import Progress, Unknown, Worlds, asked, mean, net_benefit, unknowns
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -93,13 +93,7 @@ def information(
     ValueError
         If a pilot has no people.
     """
-    names = list(deal.structures) if structures is None else list(structures)
-    plan = compile_plan(deal)
-    for name in names:
-        deal.structures[name]
-    for outcome in value or {}:
-        if outcome not in plan.outcome_names:
-            raise KeyError(outcome)
+    names, plan = asked(deal, structures, value)
     listed = {each.name: each for each in unknowns(plan)}
     wanted: dict[str, list[Unknown]] = {name: [each] for name, each in listed.items()}
     for group in groups:

@@ -22,9 +22,8 @@ from numpy.typing import NDArray
 
 from simulator import ledger
 from simulator.deal import Deal
-from simulator.plan import compile_plan
 from simulator.run import Replicates, Simulation, header
-from simulator.worlds import Progress, Worlds, net_benefit, ratio
+from simulator.worlds import Progress, Worlds, asked, net_benefit, ratio
 
 Floats = NDArray[np.float64]
 
@@ -62,13 +61,7 @@ def luck(
     KeyError
         For an unknown structure or outcome.
     """
-    names = list(deal.structures) if structures is None else list(structures)
-    plan = compile_plan(deal)
-    for name in names:
-        deal.structures[name]
-    for outcome in value or {}:
-        if outcome not in plan.outcome_names:
-            raise KeyError(outcome)
+    names, plan = asked(deal, structures, value)
     worlds = Worlds(threads, progress, 3 * draws)
     replicates = (Replicates(), Replicates(luck=1, measurement=1), Replicates(measurement=1))
     simulated = [worlds(Simulation(plan, seed, names, each), draws, kept=tuple(_KEPT.values())) for each in replicates]

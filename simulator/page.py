@@ -21,14 +21,7 @@ from simulator import __version__, figures, pictures
 from simulator import cash as cash_of
 from simulator.deal import Deal, is_share, quantity_of
 from simulator.dossier import CONVENTIONAL, MOST_CURVES, Dossier
-from simulator.report import _estimate as as_estimate
-from simulator.report import _mean as as_mean
-from simulator.report import _money as as_money
-from simulator.report import _number as as_number
-from simulator.report import _percent as as_percent
-from simulator.report import _probability as as_probability
-from simulator.report import _ratio as as_ratio
-from simulator.report import _years as as_years
+from simulator.report import as_estimate, as_mean, as_money, as_number, as_percent, as_probability, as_ratio, as_years
 
 Answers = Mapping[str, Any]
 Part = dict[str, Any]

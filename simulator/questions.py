@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from simulator.report import _estimate, _money, _number, _percent, _probability, _table, _with_error
+from simulator.report import as_estimate, as_money, as_number, as_percent, as_probability, new_table, with_error
 
 Row = tuple[str, str, str, str, Any, Any]
 
@@ -41,7 +41,7 @@ def _rows(path: tuple[str, ...], found: Any) -> Iterator[Row]:
 
 
 def _head(data: Mapping[str, Any], more: str = "") -> Text:
-    worth = "; ".join(f"{name} {_money(each)}" for name, each in data.get("value", {}).items())
+    worth = "; ".join(f"{name} {as_money(each)}" for name, each in data.get("value", {}).items())
     more += f"\nworth of one additional outcome: {worth}" if worth else ""
     return Text(
         f"{data['deal']} ({data['currency']})\n{data['draws']:,} draws, seed {data['seed']}, "
@@ -54,10 +54,10 @@ def triggers_tables(data: Mapping[str, Any]) -> list[Any]:
     grid = f"\npower and sizes: the first {data['grid_draws']:,} draws" if data["grid_draws"] < data["draws"] else ""
     tables: list[Any] = [_head(data, grid)]
     tables.append(Text("True effect: a parameter of the draw, not what happened; positive is good"))
-    table = _table("", "", ["mean", "promised"])
+    table = new_table("", "", ["mean", "promised"])
     for name, each in data["effects"].items():
         unit = each["unit"]
-        show = _number if unit == "units" and abs(each["expected"]) >= 1 else _percent
+        show = as_number if unit == "units" and abs(each["expected"]) >= 1 else as_percent
         table.add_row(Text(f"{name}, {unit}"), show(each["expected"]), show(each["promised"]))
     tables += [table, Text("")]
     for name, found in data["structures"].items():
@@ -80,18 +80,18 @@ _TRIGGER_COLUMNS = {
 
 
 def _trigger_cells(each: Mapping[str, Any]) -> list[str]:
-    cells = [_probability(each[key]) for key in list(_TRIGGER_COLUMNS)[:-1]]
-    return [*cells, _estimate(each["deadweight_share"], _percent)]
+    cells = [as_probability(each[key]) for key in list(_TRIGGER_COLUMNS)[:-1]]
+    return [*cells, as_estimate(each["deadweight_share"], as_percent)]
 
 
 def _trigger_table(name: str, found: Mapping[str, Any]) -> list[Any]:
-    table = _table(name, "trigger", list(_TRIGGER_COLUMNS.values()))
+    table = new_table(name, "trigger", list(_TRIGGER_COLUMNS.values()))
     for label, each in found["triggers"].items():
         table.add_row(Text(label), *_trigger_cells(each))
     pay = found["payments"]
     line = (
-        f"expected payment {_estimate(pay['expected'], _money)}; at the expected effect "
-        f"{_estimate(pay['at_expected_effect'], _money)}; difference {_estimate(pay['difference'], _money)}"
+        f"expected payment {as_estimate(pay['expected'], as_money)}; at the expected effect "
+        f"{as_estimate(pay['at_expected_effect'], as_money)}; difference {as_estimate(pay['difference'], as_money)}"
     )
     return [table, Text(line), Text("")]
 
@@ -102,18 +102,18 @@ def _power_table(name: str, triggers: Mapping[str, Any]) -> list[Any]:
     }
     if not curves:
         return []
-    table = _table(f"{name}: power, P(met) by the true effect", "share of the promise", ["effect", *curves])
+    table = new_table(f"{name}: power, P(met) by the true effect", "share of the promise", ["effect", *curves])
     for position, row in enumerate(next(iter(curves.values()))):
-        cells = [_probability(curve[position]) for curve in curves.values()]
+        cells = [as_probability(curve[position]) for curve in curves.values()]
         effect = "–" if row["effect"] is None else f"{row['effect']:.4g}"
-        table.add_row(_percent(row["share_of_promise"]), effect, *cells)
+        table.add_row(as_percent(row["share_of_promise"]), effect, *cells)
     return [table, Text("")]
 
 
 def _size_table(title: str, cells: list[Mapping[str, Any]]) -> list[Any]:
-    table = _table(title, "times the deal's", [*_TRIGGER_COLUMNS.values(), "expected payment"])
+    table = new_table(title, "times the deal's", [*_TRIGGER_COLUMNS.values(), "expected payment"])
     for each in cells:
-        table.add_row(f"{each['times']:g}", *_trigger_cells(each), _estimate(each["expected_payment"], _money))
+        table.add_row(f"{each['times']:g}", *_trigger_cells(each), as_estimate(each["expected_payment"], as_money))
     return [table, Text("")]
 
 
@@ -123,12 +123,12 @@ def luck_tables(data: Mapping[str, Any]) -> list[Any]:
         _head(data, "\nshares of the variance ± standard error, in this order; they add to 100%"),
     ]
     for name, found in data["structures"].items():
-        table = _table(name, "", ["standard deviation", "what we don't know", "luck", "measurement", "draws"])
+        table = new_table(name, "", ["standard deviation", "what we don't know", "luck", "measurement", "draws"])
         for metric, each in found.items():
             if each is None:
                 continue
-            show = _money if metric in {"payments", "net_benefit"} else _number
-            shares = [_estimate(each["shares"][layer], _percent) for layer in data["order"]]
+            show = as_money if metric in {"payments", "net_benefit"} else as_number
+            shares = [as_estimate(each["shares"][layer], as_percent) for layer in data["order"]]
             table.add_row(metric.replace("_", " "), show(each["sd"]), *shares, f"{each['count']:,}")
         tables += [table, Text("")]
     return tables
@@ -140,9 +140,9 @@ def sensitivity_tables(data: Mapping[str, Any]) -> list[Any]:
     columns = ["p10", "p90", "mean at p10", "mean at p90", "breaks even at", "first order", "total"]
     for name, found in data["structures"].items():
         for metric, each in found.items():
-            show = _number if metric == "multiple" else _money
-            title = f"{name}: {metric.replace('_', ' ')}, mean {_estimate(each['mean'], show)}"
-            table = _table(title, "", columns)
+            show = as_number if metric == "multiple" else as_money
+            title = f"{name}: {metric.replace('_', ' ')}, mean {as_estimate(each['mean'], show)}"
+            table = new_table(title, "", columns)
             swings = {label: abs(row["swing"]["value"] or 0.0) for label, row in each["tornado"].items()}
             for label in sorted(swings, key=lambda label: -swings[label]):
                 shares = _indices(each["indices"].get(label))
@@ -151,7 +151,7 @@ def sensitivity_tables(data: Mapping[str, Any]) -> list[Any]:
                 row, unknown = each["tornado"][label], data["unknowns"][label]
                 even = "" if each["break_even"] is None else _even(each["break_even"][label], unknown["unit"])
                 ends = [_in_unit(unknown[point], unknown["unit"]) for point in ("p10", "p90")]
-                means = [_estimate(row[end], show) for end in ("low", "high")]
+                means = [as_estimate(row[end], show) for end in ("low", "high")]
                 table.add_row(Text(label), *ends, *means, even, *shares)
             for label in [label for label in each["indices"] if label not in swings]:
                 table.add_row(Text(label), "", "", "", "", "", *_indices(each["indices"][label]))
@@ -160,7 +160,7 @@ def sensitivity_tables(data: Mapping[str, Any]) -> list[Any]:
 
 
 def _indices(found: Mapping[str, Any] | None) -> list[str]:
-    return ["–", "–"] if found is None else [_estimate(found[key], _percent) for key in ("first", "total")]
+    return ["–", "–"] if found is None else [as_estimate(found[key], as_percent) for key in ("first", "total")]
 
 
 def _in_unit(value: float, unit: str) -> str:
@@ -173,24 +173,24 @@ def _even(found: Mapping[str, Any], unit: str) -> str:
     if found["value"] is None:
         return "never" if found["always"] is None else f"never: always {found['always']}"
     error = found["standard_error"]
-    return _with_error(_in_unit(found["value"], unit), "–" if error is None else _in_unit(error, unit))
+    return with_error(_in_unit(found["value"], unit), "–" if error is None else _in_unit(error, unit))
 
 
 def information_tables(data: Mapping[str, Any]) -> list[Any]:
     """Tables of the value of information, the most valuable first, for each decision."""
     tables: list[Any] = [_head(data)]
     for label, found in data["decisions"].items():
-        options = "; ".join(f"{option} {_estimate(each, _money)}" for option, each in found["options"].items())
-        table = _table(f"{label}: chooses {found['best']}", "what would be known", ["worth"])
-        table.add_row("the future, luck included", _estimate(found["foresight"], _money))
+        options = "; ".join(f"{option} {as_estimate(each, as_money)}" for option, each in found["options"].items())
+        table = new_table(f"{label}: chooses {found['best']}", "what would be known", ["worth"])
+        table.add_row("the future, luck included", as_estimate(found["foresight"], as_money))
         worth = found["information"]
         moving = [name for name in worth if worth[name]["value"] or worth[name]["standard_error"]]
         for name in sorted(moving, key=lambda name: -worth[name]["value"]):
-            table.add_row(Text(name), _estimate(worth[name], _money))
+            table.add_row(Text(name), as_estimate(worth[name], as_money))
         for each in found["pilots"]:
-            net = "" if each["net"] is None else f"; less its cost {_estimate(each['net'], _money)}"
+            net = "" if each["net"] is None else f"; less its cost {as_estimate(each['net'], as_money)}"
             people = f"pilot: {each['people']:,.0f} people, {each['comparison']:,.0f} to compare"
-            table.add_row(people, _estimate(each["worth"], _money) + net)
+            table.add_row(people, as_estimate(each["worth"], as_money) + net)
         tables += [Text(f"{label}: mean net benefit of {options}"), table]
         idle = [name for name in worth if name not in moving]
         if idle:
@@ -209,13 +209,13 @@ def data_plan_tables(data: Mapping[str, Any]) -> list[Any]:
     )
     tables: list[Any] = [_head(data, f"\nhere: one decision on {data['people_here']:,.0f} people{later}")]
     columns = ["needed by", "mandatory", "cost, each its own", "collected once", "worth here ≤", "later ≤", ""]
-    table = _table(f"Data plan, {data['currency']}", "", columns)
+    table = new_table(f"Data plan, {data['currency']}", "", columns)
     for name, each in data["items"].items():
-        costs = [_money(each[key]) for key in ("cost_each_on_its_own", "cost_collected_once")]
-        worth = [_estimate(each[key], _money) for key in ("worth_here", "worth_later")]
+        costs = [as_money(each[key]) for key in ("cost_each_on_its_own", "cost_collected_once")]
+        worth = [as_estimate(each[key], as_money) for key in ("worth_here", "worth_later")]
         cells = [str(len(each["needed_by"])), each["mandatory"], *costs, *worth, each["advice"]]
         table.add_row(Text(f"{name} ({each['kind']})"), *cells)
     for part in ("all", "mandatory"):
-        costs = [_money(data["total"][key][part]) for key in ("cost_each_on_its_own", "cost_collected_once")]
+        costs = [as_money(data["total"][key][part]) for key in ("cost_each_on_its_own", "cost_collected_once")]
         table.add_row(f"total, {part}", "", "", *costs, "", "", "")
     return [*tables, table, *(Text(line) for line in data["notes"])]

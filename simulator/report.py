@@ -29,7 +29,8 @@ def console() -> Console:
     return _Console(file=sys.stdout, highlight=False, width=200, color_system=None, legacy_windows=False)
 
 
-def _table(title: str, first: str, columns: list[str]) -> Table:
+def new_table(title: str, first: str, columns: list[str]) -> Table:
+    """Begin a table: names at the left, figures at the right."""
     table = Table(
         title=Text(title), title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
     )
@@ -48,20 +49,20 @@ def run_tables(data: Mapping[str, Any]) -> list[Any]:
         f"{data['engine']} engine, simulator {data['version']}, deal {data['deal_hash'][:12]}\n"
     )
     tables: list[Any] = [Text(head), _outcome_table(data), Text("")]
-    table = _table("Triggers: probability ± standard error", "clause", names)
+    table = new_table("Triggers: probability ± standard error", "clause", names)
     for label in dict.fromkeys(label for each in structures.values() for label in each["triggers"]):
-        table.add_row(Text(label), *(_probability(each["triggers"].get(label)) for each in structures.values()))
+        table.add_row(Text(label), *(as_probability(each["triggers"].get(label)) for each in structures.values()))
     tables += [table, Text("")]
-    table = _table("Investor: mean ± standard error, quantiles with 95% intervals", "", names)
+    table = new_table("Investor: mean ± standard error, quantiles with 95% intervals", "", names)
     investors = [each["investor"] for each in structures.values()]
     for label, show in _INVESTOR_ROWS:
         table.add_row(Text(label), *("–" if each is None else show(each) for each in investors))
     tables += [table, Text("")]
-    table = _table(f"Outcome payer, {data['currency']}", "", names)
+    table = new_table(f"Outcome payer, {data['currency']}", "", names)
     for label, read in _PAYER_ROWS:
         table.add_row(Text(label), *(read(each) for each in structures.values()))
     for outcome in data["outcomes"]:
-        cells = [_estimate(each["payer"]["cost_per_additional_outcome"][outcome]) for each in structures.values()]
+        cells = [as_estimate(each["payer"]["cost_per_additional_outcome"][outcome]) for each in structures.values()]
         if any(cell != "–" for cell in cells) and len(data["outcomes"]) <= 6:
             table.add_row(Text(f"cost per additional {outcome}"), *cells)
     tables += [table]
@@ -69,7 +70,8 @@ def run_tables(data: Mapping[str, Any]) -> list[Any]:
     for name, each in actual:
         tables += [
             Text(
-                f"\nActual payments, {name}: {_money(each['value'])}, percentile {each['percentile']:.1%} of the draws "
+                f"\nActual payments, {name}: {as_money(each['value'])}, "
+                f"percentile {each['percentile']:.1%} of the draws "
                 f"({each['source']})"
             )
         ]
@@ -78,108 +80,118 @@ def run_tables(data: Mapping[str, Any]) -> list[Any]:
 
 def _outcome_table(data: Mapping[str, Any]) -> Table:
     columns = ["true", "without the service", "additional", "verified", "verified p05 to p95"]
-    table = _table("Outcomes: mean ± standard error", "", columns)
+    table = new_table("Outcomes: mean ± standard error", "", columns)
     for name, each in data["outcomes"].items():
         keys = ("true", "without_service", "additional", "verified")
-        cells = [_mean(each[key], _number) for key in keys]
+        cells = [as_mean(each[key], as_number) for key in keys]
         unit = "" if each["unit"] in {"people", "events"} else f", {each['unit']}"
         better = "" if each["better"] == "more" else ", fewer is better"
-        spread = f"{_number(each['verified']['p05'])} to {_number(each['verified']['p95'])}"
+        spread = f"{as_number(each['verified']['p05'])} to {as_number(each['verified']['p95'])}"
         table.add_row(Text(f"{name}{unit}{better}"), *cells, spread)
     return table
 
 
-def _money(value: float | None) -> str:
+def as_money(value: float | None) -> str:
+    """Write money, `–` where it is not defined."""
     if value is None:
         return "–"
     return f"{0.0 if abs(value) < 0.5 else value:,.0f}"
 
 
-def _number(value: float | None) -> str:
+def as_number(value: float | None) -> str:
+    """Write a number with the digits that it needs."""
     if value is None:
         return "–"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.1f}" if abs(value) >= 10 else f"{value:,.2f}"
 
 
-def _percent(value: float | None) -> str:
+def as_percent(value: float | None) -> str:
+    """Write a share."""
     return "–" if value is None else f"{value:.1%}"
 
 
-def _ratio(value: float | None) -> str:
+def as_ratio(value: float | None) -> str:
+    """Write a multiple."""
     return "–" if value is None else f"{value:.3f}"
 
 
-def _years(value: float | None) -> str:
+def as_years(value: float | None) -> str:
+    """Write years."""
     return "–" if value is None else f"{value:.2f}"
 
 
-def _with_error(value: str, error: str) -> str:
+def with_error(value: str, error: str) -> str:
+    """Write a figure and its standard error."""
     return value if value == "–" else f"{value} ± {error}"
 
 
 def _error_of(value: float | None, show: Any) -> str:
     if value is None:
         return "–"
-    if show is _percent:
+    if show is as_percent:
         return f"{100 * value:.2g}%" if value >= 0.01 else f"{100 * value:.2f}%"
     return f"{value:.2g}" if value < 10 else f"{value:,.0f}"
 
 
-def _mean(summary: Mapping[str, Any], show: Any) -> str:
+def as_mean(summary: Mapping[str, Any], show: Any) -> str:
+    """Write the mean of a summary with its standard error."""
     mean, error = summary["mean"], summary["standard_error"]
     if error is not None and error < 1e-12 * abs(mean):
         error = 0.0  # rounding of a sum, not an error of Monte Carlo
-    return _with_error(show(mean), _error_of(error, show))
+    return with_error(show(mean), _error_of(error, show))
 
 
-def _estimate(estimate: Mapping[str, Any] | None, show: Any = _number) -> str:
+def as_estimate(estimate: Mapping[str, Any] | None, show: Any = as_number) -> str:
+    """Write an estimate with its standard error."""
     if estimate is None:
         return "–"
-    return _with_error(show(estimate["value"]), _error_of(estimate["standard_error"], show))
+    return with_error(show(estimate["value"]), _error_of(estimate["standard_error"], show))
 
 
-def _probability(probability: Mapping[str, Any] | None) -> str:
+def as_probability(probability: Mapping[str, Any] | None) -> str:
+    """Write a probability with its standard error."""
     if probability is None or probability["probability"] is None:
         return "–"
     return f"{probability['probability']:.2%} ± {100 * probability['standard_error']:.2f}%"
 
 
-def _quantile(summary: Mapping[str, Any], point: str, show: Any) -> str:
+def as_quantile(summary: Mapping[str, Any], point: str, show: Any) -> str:
+    """Write a quantile of a summary with its interval."""
     low, high = summary["intervals"][point]
     return "–" if summary[point] is None else f"{show(summary[point])} [{show(low)}, {show(high)}]"
 
 
 _INVESTOR_ROWS: list[tuple[str, Any]] = [
-    ("multiple on called capital", lambda i: _mean(i["multiple"], _ratio)),
-    ("multiple, p05", lambda i: _quantile(i["multiple"], "p05", _ratio)),
-    ("multiple, median", lambda i: _quantile(i["multiple"], "p50", _ratio)),
-    ("multiple, p95", lambda i: _quantile(i["multiple"], "p95", _ratio)),
-    ("multiple, mean of worst 5%", lambda i: _estimate(i["expected_shortfall_05"], _ratio)),
-    ("IRR a year, p05", lambda i: _quantile(i["irr"], "p05", _percent)),
-    ("IRR a year, p25", lambda i: _quantile(i["irr"], "p25", _percent)),
-    ("IRR a year, median", lambda i: _quantile(i["irr"], "p50", _percent)),
-    ("IRR a year, p75", lambda i: _quantile(i["irr"], "p75", _percent)),
-    ("IRR a year, p95", lambda i: _quantile(i["irr"], "p95", _percent)),
+    ("multiple on called capital", lambda i: as_mean(i["multiple"], as_ratio)),
+    ("multiple, p05", lambda i: as_quantile(i["multiple"], "p05", as_ratio)),
+    ("multiple, median", lambda i: as_quantile(i["multiple"], "p50", as_ratio)),
+    ("multiple, p95", lambda i: as_quantile(i["multiple"], "p95", as_ratio)),
+    ("multiple, mean of worst 5%", lambda i: as_estimate(i["expected_shortfall_05"], as_ratio)),
+    ("IRR a year, p05", lambda i: as_quantile(i["irr"], "p05", as_percent)),
+    ("IRR a year, p25", lambda i: as_quantile(i["irr"], "p25", as_percent)),
+    ("IRR a year, median", lambda i: as_quantile(i["irr"], "p50", as_percent)),
+    ("IRR a year, p75", lambda i: as_quantile(i["irr"], "p75", as_percent)),
+    ("IRR a year, p95", lambda i: as_quantile(i["irr"], "p95", as_percent)),
     ("IRR undefined / several roots, draws", lambda i: f"{i['irr']['undefined']:,} / {i['irr']['multiple_roots']:,}"),
-    ("P(loss): multiple below 1", lambda i: _probability(i["probability_of_loss"])),
-    ("P(total loss)", lambda i: _probability(i["probability_of_total_loss"])),
-    ("loss given loss, of capital called", lambda i: _estimate(i["loss_given_loss"], _percent)),
-    ("P(IRR at least the hurdle)", lambda i: _probability(i["probability_of_hurdle"])),
-    ("NPV at the investor's rate", lambda i: _mean(i["net_present_value"], _money)),
-    ("peak funding need", lambda i: _mean(i["peak_funding_need"], _money)),
-    ("payback, years (where reached)", lambda i: _mean(i["payback"], _years)),
+    ("P(loss): multiple below 1", lambda i: as_probability(i["probability_of_loss"])),
+    ("P(total loss)", lambda i: as_probability(i["probability_of_total_loss"])),
+    ("loss given loss, of capital called", lambda i: as_estimate(i["loss_given_loss"], as_percent)),
+    ("P(IRR at least the hurdle)", lambda i: as_probability(i["probability_of_hurdle"])),
+    ("NPV at the investor's rate", lambda i: as_mean(i["net_present_value"], as_money)),
+    ("peak funding need", lambda i: as_mean(i["peak_funding_need"], as_money)),
+    ("payback, years (where reached)", lambda i: as_mean(i["payback"], as_years)),
 ]
 _PAYER_ROWS: list[tuple[str, Any]] = [
-    ("payments", lambda s: _mean(s["payments"], _money)),
-    ("payments, p05", lambda s: _quantile(s["payments"], "p05", _money)),
-    ("payments, median", lambda s: _quantile(s["payments"], "p50", _money)),
-    ("payments, p95", lambda s: _quantile(s["payments"], "p95", _money)),
-    ("payments before caps", lambda s: _mean(s["uncapped_payments"], _money)),
-    ("cost with own overheads", lambda s: _mean(s["payer"]["cost"], _money)),
-    ("cost, present value", lambda s: _mean(s["payer"]["cost_present_value"], _money)),
-    ("deadweight share of payments", lambda s: _estimate(s["payer"]["deadweight_share"], _percent)),
-    ("provider's surplus", lambda s: "–" if s["provider"] is None else _mean(s["provider"]["surplus"], _money)),
-    ("provider's lowest cash, p05", lambda s: _quantile(s["provider"]["lowest_cash"], "p05", _money)),
+    ("payments", lambda s: as_mean(s["payments"], as_money)),
+    ("payments, p05", lambda s: as_quantile(s["payments"], "p05", as_money)),
+    ("payments, median", lambda s: as_quantile(s["payments"], "p50", as_money)),
+    ("payments, p95", lambda s: as_quantile(s["payments"], "p95", as_money)),
+    ("payments before caps", lambda s: as_mean(s["uncapped_payments"], as_money)),
+    ("cost with own overheads", lambda s: as_mean(s["payer"]["cost"], as_money)),
+    ("cost, present value", lambda s: as_mean(s["payer"]["cost_present_value"], as_money)),
+    ("deadweight share of payments", lambda s: as_estimate(s["payer"]["deadweight_share"], as_percent)),
+    ("provider's surplus", lambda s: "–" if s["provider"] is None else as_mean(s["provider"]["surplus"], as_money)),
+    ("provider's lowest cash, p05", lambda s: as_quantile(s["provider"]["lowest_cash"], "p05", as_money)),
 ]
 
 
@@ -189,16 +201,16 @@ def settle_tables(data: Mapping[str, Any]) -> list[Any]:
     for name, each in data["structures"].items():
         are = "" if each["payments_are"] == "exact" else f"{each['payments_are']} "
         investor = each["investor"]
-        line = f"{name}: pays {are}{_money(each['payments'])}; before caps {_money(each['uncapped_payments'])}"
+        line = f"{name}: pays {are}{as_money(each['payments'])}; before caps {as_money(each['uncapped_payments'])}"
         if investor is not None and investor.get("multiple") is not None:
-            line += f"; investor's multiple {_ratio(investor['multiple'])}, IRR {_percent(investor['irr'])} a year"
+            line += f"; investor's multiple {as_ratio(investor['multiple'])}, IRR {as_percent(investor['irr'])} a year"
         tables.append(Text(line, style="bold"))
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
         table.add_column(overflow="fold", min_width=24)
         table.add_column(justify="right")
         table.add_column(overflow="fold")
         for clause, found in each["clauses"].items():
-            table.add_row(Text(f"  {clause}"), _money(found["payments"]), Text(found["reason"]))
+            table.add_row(Text(f"  {clause}"), as_money(found["payments"]), Text(found["reason"]))
         tables.append(table)
         for row in each["not_applied"]:
             tables.append(Text(f"  not applied: {row['rule']}; needs {row['needs']}"))
@@ -213,13 +225,13 @@ def settle_tables(data: Mapping[str, Any]) -> list[Any]:
 def explain_tables(data: Mapping[str, Any]) -> list[Any]:
     """Tables of one draw: its parameters, its outcomes, and a dated ledger with a reason beside each amount."""
     tables: list[Any] = [Text(f"{data['deal']} ({data['currency']}), draw {data['draw']} of seed {data['seed']}\n")]
-    table = _table("What was not known", "", ["value"])
+    table = new_table("What was not known", "", ["value"])
     for path, value in data["parameters"].items():
         table.add_row(Text(path), f"{value:,.6g}")
     if data["service_ends"]:
         table.add_row("service ended early, by", data["service_ends"])
     tables += [table, Text("")]
-    table = _table("Outcomes", "", ["people", "verified", "true", "without the service", "comparison arm"])
+    table = new_table("Outcomes", "", ["people", "verified", "true", "without the service", "comparison arm"])
     for name, cohorts in data["outcomes"].items():
         for cohort, row in cohorts.items():
             arm = "–"
@@ -229,11 +241,11 @@ def explain_tables(data: Mapping[str, Any]) -> list[Any]:
             table.add_row(Text(f"{name} [{cohort}]"), *cells, arm)
     tables += [table, Text("")]
     for name, each in data["structures"].items():
-        table = _table(name, "date", ["amount"])
+        table = new_table(name, "date", ["amount"])
         for column in ("from", "to", "account after", "why"):
             table.add_column(column, overflow="fold")
         for row in each["schedule"]:
-            after = f"{row['account']}: {_money(row['account_after'])}"
+            after = f"{row['account']}: {as_money(row['account_after'])}"
             why = f"{row['clause']}: {row['reason']}" if row["clause"] else row["reason"]
             table.add_row(
                 row["date"], f"{row['amount']:,.2f}", Text(row["from"]), Text(row["to"]), Text(after), Text(why)
@@ -243,10 +255,10 @@ def explain_tables(data: Mapping[str, Any]) -> list[Any]:
 
 
 def _metrics_line(metrics: Mapping[str, Any]) -> str:
-    line = f"payments {_money(metrics['payments'])}"
+    line = f"payments {as_money(metrics['payments'])}"
     if metrics["multiple"] is not None:
-        line += f"; multiple {_ratio(metrics['multiple'])}; IRR {_percent(metrics['irr'])} a year"
-    return f"{line}; provider's surplus {_money(metrics['surplus'])}"
+        line += f"; multiple {as_ratio(metrics['multiple'])}; IRR {as_percent(metrics['irr'])} a year"
+    return f"{line}; provider's surplus {as_money(metrics['surplus'])}"
 
 
 def sweep_tables(manifest: Mapping[str, Any], folder: str, pivots: list[Any]) -> list[Any]:
@@ -266,7 +278,7 @@ def sweep_tables(manifest: Mapping[str, Any], folder: str, pivots: list[Any]) ->
         unit = figures.unit_of(metric, manifest["currency"])
         said = f"{metric}, {unit}" if unit not in {"", "share"} else metric
         if len(found[0].axes) == 1:
-            table = _table(f"\n{said}{others}", found[0].axes[0], [each.structure for each in found])
+            table = new_table(f"\n{said}{others}", found[0].axes[0], [each.structure for each in found])
             for i, label in enumerate(found[0].labels[0]):
                 table.add_row(label, *(figures.show(each.values[i, 0], unit) for each in found))
             tables.append(table)
@@ -278,7 +290,7 @@ def sweep_tables(manifest: Mapping[str, Any], folder: str, pivots: list[Any]) ->
                 where = "in every cell" + (" that has it" if np.isnan(each.values).any() else "")
                 tables.append(Text(f"\n{each.structure}: {said} is {value} {where}"))
                 continue
-            table = _table(f"\n{each.structure}: {said}{others}", f"{rows} \\ {columns}", list(each.labels[1]))
+            table = new_table(f"\n{each.structure}: {said}{others}", f"{rows} \\ {columns}", list(each.labels[1]))
             for i, label in enumerate(each.labels[0]):
                 table.add_row(label, *(figures.show(value, unit) for value in each.values[i]))
             tables.append(table)
@@ -297,11 +309,11 @@ def _points(value: float) -> str:
 
 
 _STRESS_COLUMNS: list[tuple[str, Any, str, Any]] = [
-    ("P(any payment)", lambda s: _probability(s["triggers"]["any payment"]), "any payment", _points),
-    ("P(loss)", lambda s: _probability(_of(s, "probability_of_loss")), "probability_of_loss", _points),
-    ("multiple, median", lambda s: _quantile_of(s, "multiple", _ratio), "multiple.p50", _ratio),
-    ("IRR, median", lambda s: _quantile_of(s, "irr", _percent), "irr.p50", _points),
-    ("payer's cost", lambda s: _mean(s["payer"]["cost"], _money), "cost.mean", _money),
+    ("P(any payment)", lambda s: as_probability(s["triggers"]["any payment"]), "any payment", _points),
+    ("P(loss)", lambda s: as_probability(_of(s, "probability_of_loss")), "probability_of_loss", _points),
+    ("multiple, median", lambda s: _quantile_of(s, "multiple", as_ratio), "multiple.p50", as_ratio),
+    ("IRR, median", lambda s: _quantile_of(s, "irr", as_percent), "irr.p50", _points),
+    ("payer's cost", lambda s: as_mean(s["payer"]["cost"], as_money), "cost.mean", as_money),
 ]
 
 
@@ -309,7 +321,9 @@ def stress_tables(data: Mapping[str, Any]) -> list[Any]:
     """Tables of a stress test: base, then the paired difference under each shock; and what each driver can bear."""
     tables: list[Any] = [_head(data)]
     for name, each in data["structures"].items():
-        table = _table(f"{name}: base, and difference ± standard error", "", [column[0] for column in _STRESS_COLUMNS])
+        table = new_table(
+            f"{name}: base, and difference ± standard error", "", [column[0] for column in _STRESS_COLUMNS]
+        )
         table.add_row("base", *(show(each["base"]) for _, show, _, _ in _STRESS_COLUMNS))
         for shock, found in each["shocks"].items():
             cells = [_signed(found["difference"][key], show) for _, _, key, show in _STRESS_COLUMNS]
@@ -319,7 +333,7 @@ def stress_tables(data: Mapping[str, Any]) -> list[Any]:
             criteria = list(next(iter(each["reverse"].values())))
             by = {"net_benefit": "by net benefit", "cost_present_value": "by cost"}[data["payer_judged_by"]]
             said_of = [f"{key} ({by})" if key.startswith("payer") else key for key in criteria]
-            table = _table(f"{name}: how far it can go before", "driver", said_of)
+            table = new_table(f"{name}: how far it can go before", "driver", said_of)
             for driver, found in each["reverse"].items():
                 said = data["drivers"][driver]
                 table.add_row(Text(driver), *(_breaks(found[key], said) for key in criteria))
@@ -332,7 +346,7 @@ def _of(answers: Mapping[str, Any], key: str) -> Any:
 
 
 def _quantile_of(answers: Mapping[str, Any], key: str, show: Any) -> str:
-    return "–" if answers["investor"] is None else _quantile(answers["investor"][key], "p50", show)
+    return "–" if answers["investor"] is None else as_quantile(answers["investor"][key], "p50", show)
 
 
 def _signed(estimate: Mapping[str, Any] | None, show: Any) -> str:
@@ -408,13 +422,13 @@ _SHOWN: dict[str, Any] = {
 
 def frontier_tables(data: Mapping[str, Any]) -> list[Any]:
     """Table of the settings that no other setting betters for the investor and the payer at once."""
-    table = _table(
+    table = new_table(
         f"{data['structure']}: efficient settings", data["for"][0], [data["for"][1], data["investor"], "payer's cost"]
     )
     best = [each for each in data["settings"] if each["efficient"]]
     for each in sorted(best, key=lambda row: row["payer_cost"]):
         one, two = each["values"]
-        table.add_row(f"{one:,.6g}", f"{two:,.6g}", _percent(each["investor"]), _money(each["payer_cost"]))
+        table.add_row(f"{one:,.6g}", f"{two:,.6g}", as_percent(each["investor"]), as_money(each["payer_cost"]))
     return [_head(data), table, Text(f"{len(best)} of {len(data['settings'])} settings")]
 
 

@@ -22,7 +22,7 @@ from simulator import chance, metrics, parameters
 from simulator import ledger as book_of
 from simulator.clauses import EACH_PARTICIPANT, new_tally
 from simulator.compiled import is_cached
-from simulator.deal import Deal, Finance, Range, fingerprint, outcome_of
+from simulator.deal import Deal, Finance, Range, fingerprint, outcome_of, structure_names
 from simulator.draws import CapTable, Flags, settle_draws, simulate_outcomes
 from simulator.ledger import Book, new_book, planned_costs
 from simulator.metrics import CoMoments, Moments
@@ -342,6 +342,12 @@ class Found:
     payers: dict[str, FoundOfPayer] = field(default_factory=dict)
 
 
+def check_draws(draws: int) -> None:
+    """Raise ValueError, in words, if a number of draws cannot be simulated."""
+    if not 1 <= draws <= MOST_DRAWS:
+        raise ValueError(f"draws: {draws} is out of range; allowed: at least 1, at most {MOST_DRAWS}")
+
+
 def simulate(
     deal: Deal,
     draws: int = 100_000,
@@ -381,12 +387,8 @@ def simulate(
         If an account does not balance; a defect of ours.
     """
     begun = time.perf_counter()
-    if not 1 <= draws <= MOST_DRAWS:
-        raise ValueError(f"draws: {draws} is out of range; allowed: at least 1, at most {MOST_DRAWS}")
-    names = list(deal.structures) if structures is None else list(structures)
-    for name in names:
-        if name not in deal.structures:
-            raise KeyError(name)
+    check_draws(draws)
+    names = structure_names(deal, structures)
     plan = compile_plan(deal)
     shared = Simulation(plan, seed, names)
     workers = min(threads or available_threads(), -(-draws // BLOCK))

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from simulator import ledger
 from simulator.deal import Deal
-from simulator.plan import Plan, compile_plan
+from simulator.plan import Plan
 from simulator.run import Replicates, Simulation, header
-from simulator.worlds import Progress, Unknown, World, Worlds, mean, net_benefit, ratio, unknowns
+from simulator.worlds import Progress, Unknown, World, Worlds, asked, mean, net_benefit, ratio, unknowns
 
 Floats = NDArray[np.float64]
 
@@ -119,13 +119,7 @@ def sensitivity(
     KeyError
         For an unknown structure or outcome.
     """
-    names = list(deal.structures) if structures is None else list(structures)
-    plan = compile_plan(deal)
-    for name in names:
-        deal.structures[name]
-    for outcome in value or {}:
-        if outcome not in plan.outcome_names:
-            raise KeyError(outcome)
+    names, plan = asked(deal, structures, value)
     listed = unknowns(plan)
     groups = _groups(plan, listed)
     total = draws * (4 + 5 * len(listed) + len(groups))

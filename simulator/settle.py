@@ -46,6 +46,7 @@ from simulator.deal import (
     outcome_names,
     outcomes_read,
     quantity_of,
+    structure_names,
 )
 from simulator.draws import settle_draws
 from simulator.ledger import BROKEN, INVESTOR, METRICS, OF_PAYER, PAID, PAYMENTS, Book, planned_costs
@@ -104,10 +105,7 @@ def settle(deal: Deal, results: str | FilePath | Observed, structures: Sequence[
         If the twin and the kernels disagree; a defect of ours.
     """
     begun = time.perf_counter()
-    names = list(deal.structures) if structures is None else list(structures)
-    for name in names:
-        if name not in deal.structures:
-            raise KeyError(name)
+    names = structure_names(deal, structures)
     observed = results if isinstance(results, Observed) else read(results, deal)
     found = problems(observed, deal)
     if found:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator import ledger, metrics
-from simulator.deal import Deal, resolve
+from simulator.deal import Deal, resolve, structure_names
 from simulator.parameters import as_effective
 from simulator.plan import Plan, compile_plan
 from simulator.run import BLOCK, Simulation, header
@@ -230,10 +230,7 @@ def triggers(
     correlated with other quantities. So the false trigger is, to the bit, the P(trigger) of the same deal with its
     effects set to zero in the file.
     """
-    names = list(deal.structures) if structures is None else list(structures)
-    for name in names:
-        if name not in deal.structures:
-            raise KeyError(name)
+    names = structure_names(deal, structures)
     plan = compile_plan(deal)
     few = min(draws, GRID_DRAWS // 4 if plan.people else GRID_DRAWS)
     sizes = _sizes(plan)

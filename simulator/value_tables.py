@@ -8,15 +8,17 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from simulator.report import _estimate as as_estimate
-from simulator.report import _mean as as_mean
-from simulator.report import _money as as_money
-from simulator.report import _number as as_number
-from simulator.report import _percent as as_percent
-from simulator.report import _probability as as_probability
-from simulator.report import _quantile as as_quantile
-from simulator.report import _table as new_table
-from simulator.report import _years as as_years
+from simulator.report import (
+    as_estimate,
+    as_mean,
+    as_money,
+    as_number,
+    as_percent,
+    as_probability,
+    as_quantile,
+    as_years,
+    new_table,
+)
 
 Answers = Mapping[str, Any]
 Row = tuple[str, Callable[[Answers], str]]

@@ -6,7 +6,7 @@ by name, so that worlds share whatever was not changed, and a difference between
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator import ledger, metrics
+from simulator.deal import Deal, structure_names
 from simulator.draws import Flags
 from simulator.parameters import as_effective
-from simulator.plan import Plan
+from simulator.plan import Plan, compile_plan
 from simulator.run import (
     BLOCK,
     DefectError,
@@ -143,6 +144,21 @@ class Worlds:
                 if self.progress is not None:
                     self.progress(min(self.done, self.total), self.total)
         return world
+
+
+def asked(deal: Deal, structures: Iterable[str] | None, value: Mapping[str, float] | None) -> tuple[list[str], Plan]:
+    """Names of the structures asked for, and the plan of a deal.
+
+    Raises
+    ------
+    KeyError
+        For a structure, or an outcome that has a value, which the deal has not.
+    """
+    names, plan = structure_names(deal, structures), compile_plan(deal)
+    for outcome in value or {}:
+        if outcome not in plan.outcome_names:
+            raise KeyError(outcome)
+    return names, plan
 
 
 def mean(values: Floats) -> dict[str, Any]:

@@ -59,6 +59,9 @@ def _options(*names: str, draws: int = 100_000) -> Callable[[Any], Any]:
         "format": click.option(
             "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", help="[table]"
         ),
+        "sampling": click.option(
+            "--sampling", type=click.Choice(["plain", "sobol"]), default="plain", help="How draws are spread. [plain]"
+        ),
         "target": click.option(
             "--target-error", "target", metavar="METRIC=VALUE", help="Double the draws until this error is reached."
         ),
@@ -94,12 +97,13 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("deal")
-@_options("draws", "seed", "threads", "set", "structure", "format", "target", "quiet")
+@_options("draws", "seed", "threads", "sampling", "set", "structure", "format", "target", "quiet")
 def run(
     deal: str,
     draws: int,
     seed: int,
     threads: int | None,
+    sampling: str,
     sets: tuple[str, ...],
     structures: tuple[str, ...],
     form: str,
@@ -119,7 +123,7 @@ def run(
         with _progress("draws", quiet) as progress:
             result = _until(
                 target,
-                lambda number: simulate(loaded, number, seed, names, threads, progress),
+                lambda number: simulate(loaded, number, seed, names, threads, progress, sampling),
                 lambda found: found.to_dict(),
                 draws,
                 quiet,
@@ -149,7 +153,7 @@ def run(
 )
 @click.option("--budget", is_flag=True, help="Cash by financial year and payer, too.")
 @click.option("--three-ms", is_flag=True, help="Print the grades of each paid outcome with their reasons, too.")
-@_options("draws", "seed", "threads", "set", "structure", "format", "target", "quiet")
+@_options("draws", "seed", "threads", "sampling", "set", "structure", "format", "target", "quiet")
 def compare(
     deal: str,
     against: tuple[str, ...],
@@ -158,6 +162,7 @@ def compare(
     draws: int,
     seed: int,
     threads: int | None,
+    sampling: str,
     sets: tuple[str, ...],
     structures: tuple[str, ...],
     form: str,
@@ -181,7 +186,7 @@ def compare(
         with _progress("draws", quiet) as progress:
             data = _until(
                 target,
-                lambda number: compare_deal(loaded, number, seed, names, others, budget, threads, progress),
+                lambda number: compare_deal(loaded, number, seed, names, others, budget, threads, progress, sampling),
                 lambda found: found,
                 draws,
                 quiet,
@@ -235,11 +240,12 @@ def _schedule_rows(data: Mapping[str, Any], keys: list[str]) -> list[tuple[Any, 
 @cli.command()
 @click.argument("deal")
 @click.option("--draw", type=_DRAW, required=True, metavar="K", help="Counted from 0.")
-@_options("seed", "set", "structure", "format", "quiet")
+@_options("seed", "sampling", "set", "structure", "format", "quiet")
 def explain(
     deal: str,
     draw: int,
     seed: int,
+    sampling: str,
     sets: tuple[str, ...],
     structures: tuple[str, ...],
     form: str,
@@ -252,7 +258,7 @@ def explain(
     names = _known_structures(loaded.structures, structures)
     from simulator.explain import explain as explain_draw
 
-    data = explain_draw(loaded, draw, seed, structures=names)
+    data = explain_draw(loaded, draw, seed, structures=names, sampling=sampling)
     if form == "json":
         _print(_json(data))
     elif form == "csv":

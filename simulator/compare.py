@@ -46,7 +46,7 @@ from simulator import budget as budget_of
 from simulator import ledger as book_of
 from simulator import metrics, parameters, three_ms, worth
 from simulator.deal import Deal, Finance, singles, structure_names
-from simulator.metrics import CoMoments, Moments
+from simulator.metrics import CoMoments, Moments, Successes
 from simulator.plan import Plan, compile_plan
 from simulator.run import (
     BLOCK,
@@ -57,6 +57,7 @@ from simulator.run import (
     available_bytes,
     available_threads,
     check_draws,
+    check_sampling,
     environment,
     header,
 )
@@ -83,6 +84,7 @@ def compare(
     budget: bool = False,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    sampling: str = "plain",
 ) -> dict[str, Any]:
     """Compare payment structures with other ways to buy the service, draw by draw.
 
@@ -90,7 +92,7 @@ def compare(
     ----------
     deal
         As :func:`simulator.load` returns it.
-    draws, seed, threads, progress
+    draws, seed, threads, progress, sampling
         As for :func:`simulator.simulate`.
     structures
         Names of payment structures, or None for all.
@@ -120,13 +122,14 @@ def compare(
     """
     begun = time.perf_counter()
     check_draws(draws)
+    check_sampling(sampling)
     others = list(COMPARATORS) if against is None else list(against)
     names = structure_names(deal, structures)
     structure_names(deal, [each for each in others if each not in COMPARATORS])
-    question = _Question(deal, seed, names, others, budget)
+    question = _Question(deal, seed, names, others, budget, sampling)
     workers = min(threads or available_threads(), -(-draws // BLOCK))
     _insist_on_room(question, draws, workers)
-    total = _Total(draws)
+    total = _Total(draws, question.shared.randomised)
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[tuple[int, Future[_Done]]] = deque()
         try:
@@ -140,7 +143,10 @@ def compare(
             for _, future in waiting:
                 future.cancel()
             raise
-    data = header(deal, seed, draws) | {"engine": "people" if question.plan.people else "aggregate"}
+    data = header(deal, seed, draws) | {
+        "sampling": sampling,
+        "engine": "people" if question.plan.people else "aggregate",
+    }
     data |= _report(question, total)
     data["environment"] = environment()
     data["elapsed"] = time.perf_counter() - begun
@@ -164,7 +170,7 @@ class _Done:
     number: int
     series: dict[Label, tuple[Floats, Floats]]
     moments: dict[Label, Floats]
-    counts: dict[Label, tuple[int, int]]
+    events: dict[Label, NDArray[np.bool_]]
     pairs: dict[Label, Floats]
 
 
@@ -173,39 +179,40 @@ class _Columns:
     """Per-draw values of a block by label, before they are reduced."""
 
     number: int
+    randomised: bool
     series: dict[Label, Floats] = field(default_factory=dict)
     means: dict[Label, Floats] = field(default_factory=dict)
-    counts: dict[Label, tuple[int, int]] = field(default_factory=dict)
+    events: dict[Label, NDArray[np.bool_]] = field(default_factory=dict)
     pairs: dict[Label, tuple[Floats, Floats]] = field(default_factory=dict)
 
     def chance(self, label: Label, happened: Any) -> None:
-        """Count the draws in which something happened."""
-        self.counts[label] = (int(np.count_nonzero(happened)), happened.size)
+        """Note the draws in which something happened."""
+        self.events[label] = happened
 
     def reduce(self) -> _Done:
         """Moments of every column, in this thread."""
-        summed = _moments(list(self.series.values()))
+        summed = _moments(list(self.series.values()), self.randomised)
         pairs = {}
-        for label, (x, y) in self.pairs.items():
-            columns = (np.ascontiguousarray(each.reshape(-1, 1)) for each in (x, y))
-            pairs[label] = metrics.pair_moments(*columns)[0]
+        for label, both in self.pairs.items():
+            x, y = (np.ascontiguousarray(each.reshape(-1, 1)) for each in both)
+            pairs[label] = metrics.pair_moments(x, y, self.randomised)[0]
         return _Done(
             self.number,
             {label: (each, summed[i]) for i, (label, each) in enumerate(self.series.items())},
-            dict(zip(self.means, _moments(list(self.means.values())), strict=True)),
-            self.counts,
+            dict(zip(self.means, _moments(list(self.means.values()), self.randomised), strict=True)),
+            self.events,
             pairs,
         )
 
 
-def _moments(columns: list[Floats]) -> Floats:
-    return metrics.column_moments(np.stack(columns, axis=1)) if columns else np.zeros((0, 3))
+def _moments(columns: list[Floats], randomised: bool) -> Floats:
+    return metrics.column_moments(np.stack(columns, axis=1), randomised) if columns else np.zeros((0, 3))
 
 
 class _Question:
     """What the blocks of one comparison share."""
 
-    def __init__(self, deal: Deal, seed: int, names: list[str], others: list[str], budget: bool) -> None:
+    def __init__(self, deal: Deal, seed: int, names: list[str], others: list[str], budget: bool, sampling: str) -> None:
         self.deal, self.names, self.others, self.budget = deal, names, others, budget
         self.twins = {} if WITHOUT_INVESTORS not in others else _without_investors(deal, names)
         added = {
@@ -217,7 +224,7 @@ class _Question:
         settled = [*names, *(each for each in others if each in deal.structures), *self.twins.values()]
         settled += [self.fee] if self.fee else []
         self.settled = list(dict.fromkeys(settled))
-        self.shared = Simulation(self.plan, seed, self.settled)
+        self.shared = Simulation(self.plan, seed, self.settled, sampling=sampling)
         self.savings, self.social = list(deal.savings or {}), list(deal.social_value or {})
         self.bodies = list(dict.fromkeys(each.to for each in (deal.savings or {}).values()))
         self.valued = bool(self.savings or self.social)
@@ -242,7 +249,7 @@ class _Question:
 
     def block(self, start: int, number: int) -> _Done:
         """Play one block of draws under every structure and take the differences."""
-        values, _ = parameters.values(self.plan, self.shared.value_keys, start, number)
+        values, _ = self.shared.values(start, number)
         sides = {name: self._empty(number) for name in self.settled}
         for low in range(0, number, self.shared.chunk):
             high = min(low + self.shared.chunk, number)
@@ -251,7 +258,7 @@ class _Question:
                 part = {key: each[low:high] for key, each in sides[name].items()}
                 self._play(name, start + low, values[low:high], alike, part)
         nothing = {key: np.zeros_like(each) for key, each in sides[self.settled[0]].items()}
-        columns = _Columns(number)
+        columns = _Columns(number, self.shared.randomised)
         for name in self.names:
             side = sides[name]
             self._alone(columns, name, side)
@@ -486,23 +493,22 @@ class _Total:
     """What the blocks add up to, in order."""
 
     draws: int
+    randomised: bool
     series: dict[Label, Series] = field(default_factory=dict)
     means: dict[Label, Moments] = field(default_factory=dict)
-    counts: dict[Label, list[int]] = field(default_factory=dict)
+    events: dict[Label, Successes] = field(default_factory=dict)
     pairs: dict[Label, CoMoments] = field(default_factory=dict)
 
     def add(self, start: int, done: _Done, progress: Callable[[int, int], None] | None) -> None:
         """Add a block."""
         for label, (column, moments) in done.series.items():
-            self.series.setdefault(label, Series(self.draws, KEPT)).add(start, column, moments)
+            self.series.setdefault(label, Series(self.draws, KEPT, self.randomised)).add(start, column, moments)
         for label, row in done.moments.items():
-            self.means.setdefault(label, Moments()).merge(Moments(int(row[0]), float(row[1]), float(row[2])))
-        for label, (happened, of) in done.counts.items():
-            each = self.counts.setdefault(label, [0, 0])
-            each[0] += happened
-            each[1] += of
+            self.means.setdefault(label, Moments()).merge(Moments.of_row(row))
+        for label, happened in done.events.items():
+            self.events.setdefault(label, Successes(self.randomised)).add(happened)
         for label, row in done.pairs.items():
-            self.pairs.setdefault(label, CoMoments()).merge(CoMoments(int(row[0]), *(float(x) for x in row[1:])))
+            self.pairs.setdefault(label, CoMoments()).merge(CoMoments.of_row(row))
         if progress is not None:
             progress(min(start + BLOCK, self.draws), self.draws)
 
@@ -516,7 +522,7 @@ class _Total:
 
     def probability(self, *label: str | int) -> Any:
         """Return the probability P of the interface."""
-        return metrics.probability(*self.counts[label])
+        return self.events[label].probability()
 
 
 def _insist_on_room(question: _Question, draws: int, workers: int) -> None:
@@ -575,7 +581,7 @@ def _structure(question: _Question, total: _Total, name: str) -> dict[str, Any]:
         for key in ("paying_on_outcomes", "outside_capital", "set_up_and_evaluation")
         if (name, "cost_of_the_bond", key) in total.means
     }
-    risk = (name, "below promise") in total.counts
+    risk = (name, "below promise") in total.events
     answers: dict[str, Any] = {
         "cost": total.summary(name, "cost"),
         "cash_cost": total.summary(name, "cash_cost"),
@@ -631,7 +637,7 @@ def _against(question: _Question, total: _Total, name: str, other: str) -> dict[
     if theirs is None:
         return None
     here = (name, "against", other)
-    known = question.valued or total.counts[*here, "other outcomes"][0] == 0
+    known = question.valued or total.events[*here, "other outcomes"].successes == 0
     payers = dict.fromkeys([*question.payers(name), *question.payers(theirs)])
     keys = ("cost_difference", "savings_difference", "net_difference")
     return {
@@ -682,14 +688,14 @@ def _three_ms(question: _Question, total: _Total, name: str) -> dict[str, Any]:
         elif len(paid) == 1:
             pairs = total.pairs[name, "deadweight"]
             real = pairs.ratio() if pairs.mean_y > 0.0 else None
-        happened, of = total.counts[name, "additional", outcome]
+        more = total.events[name, "additional", outcome]
         accepted = total.pairs[name, "accepted", outcome]
         found[outcome] = three_ms.grades(
             question.deal,
             outcome,
             compared,
             real_share=None if real is None else real[0],
-            chance_of_more=happened / of,
+            chance_of_more=more.successes / more.draws,
             accepted=accepted.ratio()[0] if accepted.mean_y > 0.0 else None,
         )
     return found

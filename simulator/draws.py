@@ -20,6 +20,7 @@ from simulator.outcomes import (
     WITHOUT,
     OutcomeKeys,
     Outcomes,
+    Points,
     Segments,
     date_outcomes,
     draw_people,
@@ -55,6 +56,7 @@ def simulate_outcomes(
     cohorts: Any,
     blocks: Any,
     keys: OutcomeKeys,
+    points: Points,
     calendar: Calendar,
     frailty_at: int,
     hazard_at: int,
@@ -70,6 +72,8 @@ def simulate_outcomes(
 
     Parameters
     ----------
+    points
+        Uniforms of these draws that are not drawn at their addresses.
     record
         Any array of the type that holds what was verified of a person: whole numbers, or amounts.
     out
@@ -95,9 +99,11 @@ def simulate_outcomes(
         one = outcomes_of(out, d)
         refer_people(v, cohorts, blocks, one.people)
         date_outcomes(v, table, blocks, calendar.step, chances.months, one.when)
-        fill_levels(v, table, segments, cohorts, blocks, one.people, keys.between, draw, chances.level, chances.fresh)
-        fill_arms(v, table, segments, cohorts, keys, draw, one)
-        stop = policy_stop(v, hazard_at, keys, draw, calendar.first, calendar.last, calendar.periods, calendar.a_year)
+        level, fresh = chances.level, chances.fresh
+        fill_levels(v, table, segments, cohorts, blocks, one.people, keys.between, points, d, draw, level, fresh)
+        fill_arms(v, table, segments, cohorts, keys, points, d, draw, one)
+        first, last, periods = calendar.first, calendar.last, calendar.periods
+        stop = policy_stop(v, hazard_at, keys, points, d, draw, first, last, periods, calendar.a_year)
         stops[d] = stop
         if by_people:
             draw_people(v, table, segments, cohorts, blocks, keys, draw, frailty_at, chances, one, records)
@@ -105,7 +111,7 @@ def simulate_outcomes(
                 capped[d] = 0.0
                 settle_people(v, caps, one, records, capped[d])
         else:
-            draw_totals(v, table, segments, cohorts, blocks, keys, draw, frailty_at, chances, one)
+            draw_totals(v, table, segments, cohorts, blocks, keys, points, d, draw, frailty_at, chances, one)
         for o in range(size):
             for i in range(4):
                 totals[d, o, i] = 0.0

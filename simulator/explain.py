@@ -22,14 +22,19 @@ from simulator.outcomes import (
     new_chances,
 )
 from simulator.plan import Plan, compile_plan
-from simulator.run import MOST_DRAWS, DefectError, Simulation, header, record_type
+from simulator.run import MOST_DRAWS, DefectError, Simulation, check_sampling, header, record_type
 from simulator.yamlfile import join_path
 
 Path = tuple[str | int, ...]
 
 
 def explain(
-    deal: Deal, draw: int = 0, seed: int = 1, structure: str | None = None, structures: list[str] | None = None
+    deal: Deal,
+    draw: int = 0,
+    seed: int = 1,
+    structure: str | None = None,
+    structures: list[str] | None = None,
+    sampling: str = "plain",
 ) -> dict[str, Any]:
     """Play one draw again and tell what happened, to whom money moved, and why.
 
@@ -41,6 +46,8 @@ def explain(
         The draw, counted from 0, of the run with this seed.
     structure, structures
         One structure or several; by default all.
+    sampling
+        As for the run: `plain` or `sobol`.
 
     Returns
     -------
@@ -53,19 +60,20 @@ def explain(
     KeyError
         For an unknown structure.
     ValueError
-        If there is no such draw.
+        If there is no such draw, or for an unknown `sampling`.
     DefectError
         If the twin and the kernels do not agree; a defect of ours.
     """
     if not 0 <= draw < MOST_DRAWS:
         raise ValueError(f"draw: {draw} is out of range; allowed: 0 to {MOST_DRAWS - 1}")
+    check_sampling(sampling)
     names = [structure] if structure is not None else structures or list(deal.structures)
     for name in names:
         if name not in deal.structures:
             raise KeyError(name)
     plan = compile_plan(deal)
-    shared = Simulation(plan, seed, names)
-    values, _ = parameters.values(plan, shared.value_keys, draw, 1)
+    shared = Simulation(plan, seed, names, sampling=sampling)
+    values, _ = shared.values(draw, 1)
     alike = shared.outcomes(draw, values)
     out, stops = alike[:2]
     one = Outcomes(out.people[0], out.when[0], out.counts[0], out.arms[0])
@@ -158,6 +166,8 @@ def _records(
         plan.blocks,
         one.people,
         shared.keys.between,
+        shared.points_of(draw, 1),
+        0,
         draw,
         chances.level,
         chances.fresh,

@@ -138,6 +138,22 @@ class OutcomeKeys(NamedTuple):
     policy: Keys  # [1]
 
 
+class Points(NamedTuple):
+    """Uniforms that are not drawn at their addresses: the largest sources of luck, under Sobol sampling."""
+
+    u: Floats  # [draws, any]
+    luck: Ints  # [O, B, K] column of u, -1 drawn at its address, in all these tables
+    size: Ints  # [O, B, S]
+    between: Ints  # [O, C]
+    arm: Ints  # [O, C]
+    policy: Ints  # [1]
+
+
+@inner
+def _drawn(u: Floats, d: int, column: int, key: int, draw: int, index: int) -> float:
+    return u[d, column] if column >= 0 else uniform(key, draw, index)
+
+
 TRUE, WITHOUT, VERIFIED, ADDITIONAL, BEFORE = range(5)
 COUNTS = 5
 ARM_TOTAL, ARM_PEOPLE, BASELINE = range(3)
@@ -377,6 +393,8 @@ def fill_levels(
     blocks: Any,
     people_of: Ints,
     between: Keys,
+    points: Points,
+    d: int,
     draw: int,
     level: Floats,
     fresh: NDArray[np.bool_],
@@ -404,6 +422,9 @@ def fill_levels(
                 blocks[b].years,
                 people,
                 between,
+                points.between,
+                points.u,
+                d,
                 draw,
                 level[b],
             )
@@ -429,6 +450,9 @@ def _levels_of_block(
     years: float,
     people: float,
     between: Keys,
+    between_at: Ints,
+    drawn: Floats,
+    d: int,
     draw: int,
     level: Floats,
 ) -> None:
@@ -436,7 +460,7 @@ def _levels_of_block(
     for o in range(table.size):
         row = table[o]
         spread = _varies(v, row) and not (row.kind == MILESTONE and row.parent >= 0)
-        u = uniform(between[o, c], draw, 0) if spread else 0.5
+        u = _drawn(drawn, d, between_at[o, c], between[o, c], draw, 0) if spread else 0.5
         for s in range(level_at.shape[0]):
             relative = v[level_at[s, o]] if level_at[s, o] >= 0 else 1.0
             part = stay * _grown(v[row.learning_at], float(number))
@@ -537,14 +561,22 @@ def fill_chances(v: Floats, table: Any, frailty_at: int, chances: Chances, level
 
 @inner
 def fill_arms(
-    v: Floats, table: Any, segments: Segments, cohorts: Any, keys: OutcomeKeys, draw: int, out: Outcomes
+    v: Floats,
+    table: Any,
+    segments: Segments,
+    cohorts: Any,
+    keys: OutcomeKeys,
+    points: Points,
+    d: int,
+    draw: int,
+    out: Outcomes,
 ) -> None:
     """Fill the comparison arms: effective size, and outcomes among them at the biased counterfactual level.
 
     And the contract's baseline in force for each cohort: it does not follow trend or shock, but where it re-sets, a
     share of the gap to the true level of that date is made good.
     """
-    people_of, arms, arm_keys = out.people, out.arms, keys.arm
+    people_of, arms, arm_keys, arm_points, drawn = out.people, out.arms, keys.arm, points.arm, points.u
     share_at, level_at = segments.share_at, segments.level_at
     for o in range(table.size):
         row = table[o]
@@ -562,7 +594,7 @@ def fill_arms(
             if _varies(v, row) and effective > 0:
                 level = _spread(v, row, level, float(effective), uniform(arm_keys[o, c], draw, 1))
             arms[o, c, ARM_PEOPLE] = effective
-            u, w = uniform(arm_keys[o, c], draw, 0), 0.5
+            u, w = _drawn(drawn, d, arm_points[o, c], arm_keys[o, c], draw, 0), 0.5
             if row.kind == AMOUNT:
                 w = uniform(arm_keys[o, c], draw, 2)
             arms[o, c, ARM_TOTAL] = _total(u, w, float(effective), level, v, row)
@@ -651,6 +683,8 @@ def draw_totals(
     cohorts: Any,
     blocks: Any,
     keys: OutcomeKeys,
+    points: Points,
+    d: int,
     draw: int,
     frailty_at: int,
     chances: Chances,
@@ -663,6 +697,7 @@ def draw_totals(
     people_of, when, counts = out.people, out.when, out.counts
     luck, sizes, befores, evidence, person = keys.luck, keys.size, keys.before, keys.evidence, keys.person
     share_at, level_at, fresh = segments.share_at, segments.level_at, chances.fresh
+    drawn, luck_points, size_points = points.u, points.luck, points.size
     nodes = fill_weights(v, share_at, frailty_at, chances.weight)
     for b in range(blocks.size):
         c, part, people = blocks[b].cohort, blocks[b].part, people_of[b]
@@ -688,7 +723,7 @@ def draw_totals(
                         if row.instead >= 0:
                             served -= with_k[row.instead, k]
                             unserved -= without_k[row.instead, k]
-                        u = uniform(luck[o, c], draw, at + node)
+                        u = _drawn(drawn, d, luck_points[o, b, k], luck[o, c], draw, at + node)
                         p, q = served_chance[o, k], unserved_chance[o, k]
                         with_k[o, k] = binomial_quantile(u, int(served), p)
                         if unserved == served and q == p:
@@ -704,8 +739,10 @@ def draw_totals(
                     for k in range(s * nodes, (s + 1) * nodes):
                         served += heads[k] if row.parent < 0 else with_k[row.parent, k]
                         unserved += heads[k] if row.parent < 0 else without_k[row.parent, k]
-                    u = uniform(luck[o, c], draw, at)
-                    w = uniform(sizes[o, c], draw, at) if row.kind == AMOUNT else 0.5
+                    u = _drawn(drawn, d, luck_points[o, b, s * nodes], luck[o, c], draw, at)
+                    w = 0.5
+                    if row.kind == AMOUNT:
+                        w = _drawn(drawn, d, size_points[o, b, s], sizes[o, c], draw, at)
                     if row.kind == SCORE and row.before_at >= 0:
                         u = _after(v, row, u, uniform(befores[o, c], draw, at))
                     true += _total(u, w, served, level[b, o, s, 1], v, row)
@@ -875,7 +912,16 @@ def _count_additional(v: Floats, table: Any, cohorts: Any, blocks: Any, when: In
 
 @inner
 def policy_stop(
-    v: Floats, hazard_at: int, keys: OutcomeKeys, draw: int, first: int, last: int, periods: int, a_year: float
+    v: Floats,
+    hazard_at: int,
+    keys: OutcomeKeys,
+    points: Points,
+    d: int,
+    draw: int,
+    first: int,
+    last: int,
+    periods: int,
+    a_year: float,
 ) -> int:
     """Last period of service before a change of policy: exponential waiting time from the start of service.
 
@@ -886,6 +932,7 @@ def policy_stop(
         return periods + 1
     years = 0.0
     if chance < 1.0:
-        years = math.log(uniform(keys.policy[0], draw, 0)) / math.log(1.0 - chance)
+        u = _drawn(points.u, d, points.policy[0], keys.policy[0], draw, 0)
+        years = math.log(u) / math.log(1.0 - chance)
     stop = first + int(min(years * a_year, 1e6))
     return stop if stop < last else periods + 1

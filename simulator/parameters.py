@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,8 +18,18 @@ def keys_of(plan: Plan, seed: int, replicate: int = 0) -> list[np.uint64]:
     return [chance.key(seed, "parameters", replicate, column.address) for column in plan.columns]
 
 
-def values(plan: Plan, keys: list[np.uint64], start: int, number: int) -> tuple[Floats, dict[int, int]]:
+Uniforms = Callable[[int], Floats]
+
+
+def values(
+    plan: Plan, keys: list[np.uint64], start: int, number: int, uniforms: Uniforms | None = None
+) -> tuple[Floats, dict[int, int]]:
     """Draw the value rows of draws start..start+number-1.
+
+    Parameters
+    ----------
+    uniforms
+        Gives the uniforms [number] of a column; by default those at its address.
 
     Returns
     -------
@@ -28,12 +40,17 @@ def values(plan: Plan, keys: list[np.uint64], start: int, number: int) -> tuple[
     """
     rows = np.empty((number, len(plan.columns)))
     clamped: dict[int, int] = {}
-    moved = _moved_together(plan, keys, start, number)
+    if uniforms is None:
+
+        def uniforms(index: int) -> Floats:
+            return chance.uniforms(keys[index], start, number, 0)
+
+    moved = _moved_together(plan, uniforms)
     for index, column in enumerate(plan.columns):
         if column.quantity.is_fixed:
             rows[:, index] = column.quantity.value
             continue
-        u = moved[index] if index in moved else chance.uniforms(keys[index], start, number, 0)
+        u = moved[index] if index in moved else uniforms(index)
         drawn = column.quantity.quantile(u)
         outside = int(np.count_nonzero((drawn < column.low) | (drawn > column.high)))
         if outside:
@@ -43,7 +60,7 @@ def values(plan: Plan, keys: list[np.uint64], start: int, number: int) -> tuple[
     return rows, clamped
 
 
-def _moved_together(plan: Plan, keys: list[np.uint64], start: int, number: int) -> dict[int, Floats]:
+def _moved_together(plan: Plan, uniforms: Uniforms) -> dict[int, Floats]:
     """Uniforms of the columns that correlations change: all but the first quantity of each group.
 
     Sums are written out, without matrix products, so that a draw's bits do not depend on its neighbours.
@@ -54,7 +71,7 @@ def _moved_together(plan: Plan, keys: list[np.uint64], start: int, number: int) 
     from scipy.special import ndtr, ndtri
 
     for joined in plan.joined:
-        normal = [ndtri(chance.uniforms(keys[each[0]], start, number, 0)) for each in joined.columns]
+        normal = [ndtri(uniforms(each[0])) for each in joined.columns]
         for columns, weights in list(zip(joined.columns, joined.factor, strict=True))[1:]:
             x = weights[0] * normal[0]
             for weight, z in zip(weights[1:], normal[1:], strict=False):

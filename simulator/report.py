@@ -40,12 +40,17 @@ def new_table(title: str, first: str, columns: list[str]) -> Table:
     return table
 
 
+def draws_of(data: Mapping[str, Any]) -> str:
+    """How many draws, and how they were spread if not independently."""
+    return f"{data['draws']:,} draws" + (" on Sobol points" if data.get("sampling") == "sobol" else "")
+
+
 def run_tables(data: Mapping[str, Any]) -> list[Any]:
     """Tables of a run: every structure side by side, each figure with its Monte Carlo error."""
     structures = data["structures"]
     names = list(structures)
     head = (
-        f"{data['deal']} ({data['currency']})\n{data['draws']:,} draws, seed {data['seed']}, "
+        f"{data['deal']} ({data['currency']})\n{draws_of(data)}, seed {data['seed']}, "
         f"{data['engine']} engine, simulator {data['version']}, deal {data['deal_hash'][:12]}\n"
     )
     tables: list[Any] = [Text(head), _outcome_table(data), Text("")]

@@ -18,17 +18,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator import chance, metrics, parameters
+from simulator import chance, metrics, parameters, sampling
 from simulator import ledger as book_of
 from simulator.clauses import EACH_PARTICIPANT, new_tally
 from simulator.compiled import is_cached
 from simulator.deal import Deal, Finance, Range, fingerprint, outcome_of, structure_names
 from simulator.draws import CapTable, Flags, settle_draws, simulate_outcomes
 from simulator.ledger import Book, new_book, planned_costs
-from simulator.metrics import CoMoments, Moments
-from simulator.outcomes import AMOUNT, ARMS, COUNTS, SCORE, OutcomeKeys, Outcomes, refer_people
+from simulator.metrics import CoMoments, Moments, Successes
+from simulator.outcomes import AMOUNT, ARMS, COUNTS, SCORE, OutcomeKeys, Outcomes, Points, refer_people
 from simulator.plan import Plan, compile_plan
 from simulator.result import Result
+from simulator.sampling import METHODS
 from simulator.yamlfile import join_path
 
 Floats = NDArray[np.float64]
@@ -98,12 +99,18 @@ class Simulation:
     replicates: Replicates = FIRST
     change: Callable[[Floats], None] | None = None
     """Changes drawn value rows in place. What the parties planned (`plan.expected`) stays as it was."""
+    sampling: str = "plain"
+    """Independent draws, or Sobol points; see :mod:`simulator.sampling`."""
 
     def __post_init__(self) -> None:
         """Make the keys and the planned costs."""
         plan = self.plan
         self.value_keys = parameters.keys_of(plan, self.seed, self.replicates.parameters)
         self.keys = outcome_keys(plan, self.seed, self.replicates)
+        self.points = sampling.nothing(plan)
+        if self.randomised:
+            self.of_values, self.reads = sampling.of_values(plan, self.value_keys)
+            self.of_luck, self.points = sampling.of_luck(plan, self.keys, self.of_values.keys.size)
         self.caps = cap_table(plan)
         people = np.zeros(plan.blocks.size, np.int64)
         refer_people(plan.expected, plan.cohorts, plan.blocks, people)
@@ -112,6 +119,11 @@ class Simulation:
             for name in self.names
         }
         self.capped_names = [name for name in plan.structure_names if plan.per_person_cap[name] >= 0]
+
+    @property
+    def randomised(self) -> bool:
+        """Whether errors are those between randomisations of Sobol points."""
+        return self.sampling == "sobol"
 
     @property
     def chunk(self) -> int:
@@ -126,10 +138,23 @@ class Simulation:
 
     def values(self, start: int, number: int) -> tuple[Floats, dict[int, int]]:
         """Draw the value rows of draws start.., with what is changed; see :func:`simulator.parameters.values`."""
-        rows, clamped = parameters.values(self.plan, self.value_keys, start, number)
+        uniforms = None
+        if self.randomised:
+            u = self.of_values.uniforms(start, number)
+
+            def uniforms(index: int) -> Floats:
+                return u[:, self.reads[index]]
+
+        rows, clamped = parameters.values(self.plan, self.value_keys, start, number, uniforms)
         if self.change is not None:
             self.change(rows)
         return rows, clamped
+
+    def points_of(self, start: int, number: int) -> Points:
+        """Uniforms of luck of draws start.. that are not drawn at their addresses."""
+        if not self.randomised:
+            return self.points
+        return self.points._replace(u=self.of_luck.uniforms(start, number))
 
     def outcomes(self, start: int, values: Floats) -> tuple[Outcomes, Ints, Floats, Floats]:
         """Simulate the outcomes of draws start.. with the value rows given."""
@@ -152,6 +177,7 @@ class Simulation:
             plan.cohorts,
             plan.blocks,
             self.keys,
+            self.points_of(start, n),
             plan.calendar,
             plan.frailty_at,
             plan.hazard_at,
@@ -289,13 +315,14 @@ def cap_table(plan: Plan) -> CapTable:
 class Series:
     """One metric over the draws: moments of all, values of the first `limit`."""
 
-    def __init__(self, draws: int, limit: int) -> None:
+    def __init__(self, draws: int, limit: int, randomised: bool = False) -> None:
         self.moments = Moments()
         self.values = np.empty(min(draws, limit))
+        self.randomised = randomised
 
     def add(self, start: int, block: Floats, moments: Floats) -> None:
         """Add a block of draws, in order, with its moments."""
-        self.moments.merge(Moments(int(moments[0]), float(moments[1]), float(moments[2])))
+        self.moments.merge(Moments.of_row(moments))
         kept = self.values[start : start + block.size]
         kept[:] = block[: kept.size]
 
@@ -303,16 +330,25 @@ class Series:
         """Return the summary S of the interface."""
         return dict(metrics.summary(self.values, self.moments))
 
+    def probability(self, of: Callable[[Floats], NDArray[np.bool_]]) -> Any:
+        """Probability of something among the draws that are kept."""
+        found = Successes(self.randomised)
+        found.add(of(self.values))
+        return found.probability()
+
 
 @dataclass
 class Investors:
     """What the blocks say of all investors, or of one tranche."""
 
     series: dict[str, Series]
+    randomised: bool
     irr_codes: dict[int, int] = field(default_factory=dict)
-    hurdle: list[int] = field(default_factory=lambda: [0, 0])
-    losses: list[int] = field(default_factory=lambda: [0, 0, 0])
     loss: Moments = field(default_factory=Moments)
+
+    def __post_init__(self) -> None:
+        """Begin to count."""
+        self.hurdle, self.losses, self.total_losses = (Successes(self.randomised) for _ in range(3))
 
 
 @dataclass
@@ -332,10 +368,12 @@ class Found:
     series: dict[str, Series]
     years: list[Series]
     met: Ints
+    shares: Ints | None
+    """[16, K, C + 2] `met` by randomisation, of Sobol points."""
     investors: Investors
     tranches: dict[str, Investors]
-    paid: int = 0
-    guaranteed: int = 0
+    paid: Successes
+    guaranteed: Successes
     late: int = 0
     deadweight: CoMoments = field(default_factory=CoMoments)
     per_additional: list[CoMoments] = field(default_factory=list)
@@ -348,6 +386,12 @@ def check_draws(draws: int) -> None:
         raise ValueError(f"draws: {draws} is out of range; allowed: at least 1, at most {MOST_DRAWS}")
 
 
+def check_sampling(sampling: str) -> None:
+    """Raise ValueError, in words, for a method of sampling that is unknown."""
+    if sampling not in METHODS:
+        raise ValueError(f"sampling: {sampling!r} is unknown; allowed: {', '.join(METHODS)}")
+
+
 def simulate(
     deal: Deal,
     draws: int = 100_000,
@@ -355,6 +399,7 @@ def simulate(
     structures: Sequence[str] | None = None,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    sampling: str = "plain",
 ) -> Result:
     """Simulate a deal.
 
@@ -370,6 +415,10 @@ def simulate(
         Number of threads, by default the processors that this process may use. Moves no number.
     progress
         Called with the draws done and the draws in all.
+    sampling
+        `plain`, independent draws; or `sobol`, scrambled Sobol points for the uncertain numbers and the largest sources
+        of luck, in 16 independent randomisations whose spread is the standard error. Intervals of quantiles are those
+        of independent draws, which are wider than they need be.
 
     Returns
     -------
@@ -380,7 +429,7 @@ def simulate(
     KeyError
         For an unknown structure.
     ValueError
-        If `draws` is below 1.
+        If `draws` is below 1, or for an unknown `sampling`.
     TooLargeError
         If the run would not fit in memory.
     DefectError
@@ -388,9 +437,11 @@ def simulate(
     """
     begun = time.perf_counter()
     check_draws(draws)
+    check_sampling(sampling)
     names = structure_names(deal, structures)
     plan = compile_plan(deal)
-    shared = Simulation(plan, seed, names)
+    shared = Simulation(plan, seed, names, sampling=sampling)
+    randomised = shared.randomised
     workers = min(threads or available_threads(), -(-draws // BLOCK))
     needed, free = predicted_bytes(shared, draws, workers), available_bytes()
     if free is not None and needed > free:
@@ -398,8 +449,8 @@ def simulate(
             f"{draws:,} draws need about {needed / 2**30:.1f} GiB of memory and {free / 2**30:.1f} GiB are free; "
             "allowed: fewer draws, structures or threads"
         )
-    found = {name: _new_found(plan, name, draws) for name in names}
-    totals = [[Series(draws, KEPT) for _ in range(4)] for _ in plan.outcome_names]
+    found = {name: _new_found(plan, name, draws, randomised) for name in names}
+    totals = [[Series(draws, KEPT, randomised) for _ in range(4)] for _ in plan.outcome_names]
     clamped: dict[int, int] = {}
     starts = range(0, draws, BLOCK)
     with ThreadPoolExecutor(workers) as pool:
@@ -415,7 +466,7 @@ def simulate(
             for _, future in waiting:
                 future.cancel()
             raise
-    data = _report(plan, seed, draws, found, totals, clamped)
+    data = _report(plan, seed, draws, sampling, found, totals, clamped)
     data["environment"] = environment()
     data["elapsed"] = time.perf_counter() - begun
     arrays = {name: {key: each.values for key, each in found[name].series.items()} for name in names}
@@ -435,6 +486,7 @@ class _Done:
     payers: dict[str, Floats]
     years: dict[str, Floats]
     met: dict[str, Ints]
+    flags: dict[str, Flags]
     clamped: dict[int, int]
     totals_moments: Floats
     metrics_moments: dict[str, Floats]
@@ -479,7 +531,7 @@ def settle_variants(shared: Simulation, variants: Sequence[Variant], start: int,
             for column, value in (variant.numbers or {}).items():
                 part[:, column] = value
             block.settle(start, low, part, alike)
-    totals_moments = metrics.column_moments(totals.reshape(number, -1))
+    totals_moments = metrics.column_moments(totals.reshape(number, -1), shared.randomised)
     return [block.done(totals, totals_moments, own[i][1]) for i, block in enumerate(done)]
 
 
@@ -501,6 +553,8 @@ class _NewBlock:
         }
         cohorts = len(plan.cohort_names)
         self.met = {name: np.zeros((len(plan.clause_names[name]), cohorts + 2), np.int64) for name in shared.names}
+        rows = number if shared.randomised else 0
+        self.flags = {name: np.zeros((rows, *met.shape), np.int8) for name, met in self.met.items()}
 
     def settle(self, start: int, low: int, part: Floats, alike: tuple[Outcomes, Ints, Floats, Floats]) -> None:
         """Settle the draws of the block from `low` on, over outcomes that are alike unless a structure has its own."""
@@ -508,13 +562,14 @@ class _NewBlock:
         for name in self.shared.names:
             out, stops, own, capped = self.shared.outcomes_under(name, start + low, part, alike)
             self.additional[name][low:high] = own[:, :, 3]
-            rows, tranches, payers, years = self.shared.settle(name, part, out, stops, capped, self.met[name])
+            flags = self.flags[name][low:high] if self.shared.randomised else None
+            rows, tranches, payers, years = self.shared.settle(name, part, out, stops, capped, self.met[name], flags)
             self.found[name][low:high], self.tranches[name][low:high] = rows, tranches
             self.payers[name][low:high], self.years[name][low:high] = payers, years
 
     def done(self, totals: Floats, totals_moments: Floats, clamped: dict[int, int]) -> _Done:
         """Take the moments of a finished block."""
-        found, years = self.found, self.years
+        found, years, randomised = self.found, self.years, self.shared.randomised
         cost = {
             name: np.repeat(rows[:, book_of.COST : book_of.COST + 1], totals.shape[1], axis=1)
             for name, rows in found.items()
@@ -526,18 +581,23 @@ class _NewBlock:
             payers=self.payers,
             years=years,
             met=self.met,
+            flags=self.flags,
             clamped=clamped,
             totals_moments=totals_moments,
-            metrics_moments={name: metrics.column_moments(rows) for name, rows in found.items()},
-            years_moments={name: metrics.column_moments(rows) for name, rows in years.items()},
+            metrics_moments={name: metrics.column_moments(rows, randomised) for name, rows in found.items()},
+            years_moments={name: metrics.column_moments(rows, randomised) for name, rows in years.items()},
             deadweight={
-                name: metrics.pair_moments(rows[:, _REAL].copy(), rows[:, _COUNTED].copy())
+                name: metrics.pair_moments(rows[:, _REAL].copy(), rows[:, _COUNTED].copy(), randomised)
                 for name, rows in found.items()
             },
-            per_additional={name: metrics.pair_moments(cost[name], self.additional[name]) for name in found},
+            per_additional={
+                name: metrics.pair_moments(cost[name], self.additional[name], randomised) for name in found
+            },
             payers_deadweight={
                 name: [
-                    metrics.pair_moments(rows[:, p, _PAYERS_REAL].copy(), rows[:, p, _PAYERS_COUNTED].copy())
+                    metrics.pair_moments(
+                        rows[:, p, _PAYERS_REAL].copy(), rows[:, p, _PAYERS_COUNTED].copy(), randomised
+                    )
                     for p in range(rows.shape[1])
                 ]
                 for name, rows in self.payers.items()
@@ -545,7 +605,7 @@ class _NewBlock:
             payers_per_additional={
                 name: [
                     metrics.pair_moments(
-                        np.repeat(rows[:, p, _PAYERS_COST], totals.shape[1], axis=1), self.additional[name]
+                        np.repeat(rows[:, p, _PAYERS_COST], totals.shape[1], axis=1), self.additional[name], randomised
                     )
                     for p in range(rows.shape[1])
                 ]
@@ -608,28 +668,31 @@ _PAYERS_COST, _PAYERS_REAL, _PAYERS_COUNTED = (
 )
 
 
-def _pair(row: Floats) -> CoMoments:
-    return CoMoments(int(row[0]), *(float(each) for each in row[1:]))
+def _new_found(plan: Plan, name: str, draws: int, randomised: bool = False) -> Found:
+    def new(key: str = "") -> Series:
+        return Series(draws, draws if key in HEADLINE else KEPT, randomised)
 
-
-def _new_found(plan: Plan, name: str, draws: int) -> Found:
-    series = {key: Series(draws, draws) for key in HEADLINE} | {key: Series(draws, KEPT) for key in SECONDARY}
+    series = {key: new(key) for key in HEADLINE | SECONDARY}
     if has_more_terms(plan, name):
-        series |= {key: Series(draws, KEPT) for key in FINANCE}
+        series |= {key: new() for key in FINANCE}
+    met = np.zeros((len(plan.clause_names[name]), len(plan.cohort_names) + 2), np.int64)
     return Found(
         series=series,
-        investors=Investors({key: series[key] for key in OF_INVESTORS}),
+        investors=Investors({key: series[key] for key in OF_INVESTORS}, randomised),
         tranches={
-            tranche: Investors({key: Series(draws, draws if key in HEADLINE else KEPT) for key in OF_INVESTORS})
+            tranche: Investors({key: new(key) for key in OF_INVESTORS}, randomised)
             for tranche in tranche_names(plan, name)
         },
-        years=[Series(draws, KEPT) for _ in plan.years],
-        met=np.zeros((len(plan.clause_names[name]), len(plan.cohort_names) + 2), np.int64),
+        years=[new() for _ in plan.years],
+        met=met,
+        shares=np.zeros((metrics.RANDOMISATIONS, *met.shape), np.int64) if randomised else None,
+        paid=Successes(randomised),
+        guaranteed=Successes(randomised),
         per_additional=[CoMoments() for _ in plan.outcome_names],
         payers={
             payer: FoundOfPayer(
-                series={key: Series(draws, KEPT) for key in ("cost", "cost_present_value")},
-                years=[Series(draws, KEPT) for _ in plan.years],
+                series={key: Series(draws, KEPT, randomised) for key in ("cost", "cost_present_value")},
+                years=[new() for _ in plan.years],
                 per_additional=[CoMoments() for _ in plan.outcome_names],
             )
             for payer in plan.payer_names[name]
@@ -672,19 +735,22 @@ def _add(
         for y, series in enumerate(each.years):
             series.add(start, done.years[name][:, y], done.years_moments[name][y])
         each.met += done.met[name]
+        if each.shares is not None:
+            for r in range(metrics.RANDOMISATIONS):
+                each.shares[r] += done.flags[name][r :: metrics.RANDOMISATIONS].sum(axis=0, dtype=np.int64)
         _add_investor(each.investors, rows)
         for n, own in enumerate(each.tranches.values()):
             its = np.ascontiguousarray(done.tranches[name][:, n])
-            moments = metrics.column_moments(its)
+            moments = metrics.column_moments(its, own.randomised)
             for key, column in OF_INVESTORS.items():
                 own.series[key].add(start, its[:, column], moments[column])
             _add_investor(own, its)
-        each.guaranteed += int(np.count_nonzero(rows[:, book_of.GUARANTOR_COST] > 0.005))
-        each.paid += int(np.count_nonzero(rows[:, book_of.PAYMENTS] > 0.0))
+        each.guaranteed.add(rows[:, book_of.GUARANTOR_COST] > 0.005)
+        each.paid.add(rows[:, book_of.PAYMENTS] > 0.0)
         each.late += int(np.count_nonzero(rows[:, book_of.LATE] > 0.0))
-        each.deadweight.merge(_pair(done.deadweight[name][0]))
+        each.deadweight.merge(CoMoments.of_row(done.deadweight[name][0]))
         for o, pair in enumerate(each.per_additional):
-            pair.merge(_pair(done.per_additional[name][o]))
+            pair.merge(CoMoments.of_row(done.per_additional[name][o]))
         for p, payer in enumerate(each.payers.values()):
             _add_payer(plan, name, start, done, p, payer)
     if progress is not None:
@@ -695,30 +761,26 @@ def _add_payer(plan: Plan, name: str, start: int, done: _Done, p: int, payer: Fo
     rows = np.ascontiguousarray(done.payers[name][:, p])
     if rows[:, book_of.OWN_BROKEN].any():
         raise DefectError(f"the purse of {plan.payer_names[name][p]!r} does not balance under {name!r}")
-    moments = metrics.column_moments(rows)
+    moments = metrics.column_moments(rows, payer.series["cost"].randomised)
     payer.series["cost"].add(start, rows[:, book_of.OWN_COST], moments[book_of.OWN_COST])
     payer.series["cost_present_value"].add(start, rows[:, book_of.OWN_COST_PV], moments[book_of.OWN_COST_PV])
     for y, series in enumerate(payer.years):
         series.add(start, rows[:, book_of.OF_PAYER + y], moments[book_of.OF_PAYER + y])
-    payer.deadweight.merge(_pair(done.payers_deadweight[name][p][0]))
+    payer.deadweight.merge(CoMoments.of_row(done.payers_deadweight[name][p][0]))
     for o, pair in enumerate(payer.per_additional):
-        pair.merge(_pair(done.payers_per_additional[name][p][o]))
+        pair.merge(CoMoments.of_row(done.payers_per_additional[name][p][o]))
 
 
 def _add_investor(each: Investors, rows: Floats) -> None:
     codes = rows[:, book_of.IRR_CODE]
     for code in np.unique(codes[~np.isnan(codes)]):
         each.irr_codes[int(code)] = each.irr_codes.get(int(code), 0) + int(np.count_nonzero(codes == code))
-    hurdle = rows[:, book_of.HURDLE]
-    each.hurdle[0] += int(np.nansum(hurdle))
-    each.hurdle[1] += int(np.count_nonzero(~np.isnan(hurdle)))
-    multiple = rows[:, book_of.MULTIPLE]
-    multiple = multiple[~np.isnan(multiple)]
-    lost = multiple < 1.0 - metrics.LOSS_TOLERANCE
-    each.losses[0] += int(np.count_nonzero(lost))
-    each.losses[1] += int(np.count_nonzero(multiple <= metrics.LOSS_TOLERANCE))
-    each.losses[2] += multiple.size
-    each.loss.update(1.0 - multiple[lost])
+    hurdle, multiple = rows[:, book_of.HURDLE], rows[:, book_of.MULTIPLE]
+    each.hurdle.add(hurdle == 1.0, ~np.isnan(hurdle))
+    defined, lost = ~np.isnan(multiple), multiple < 1.0 - metrics.LOSS_TOLERANCE
+    each.losses.add(lost, defined)
+    each.total_losses.add(multiple <= metrics.LOSS_TOLERANCE, defined)
+    each.loss.update(np.where(lost, 1.0 - multiple, np.nan), each.randomised)
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -730,11 +792,13 @@ def _report(
     plan: Plan,
     seed: int,
     draws: int,
+    sampling: str,
     found: dict[str, Found],
     totals: list[list[Series]],
     clamped: dict[int, int],
 ) -> dict[str, Any]:
     return header(plan.deal, seed, draws) | {
+        "sampling": sampling,
         "engine": "people" if plan.people else "aggregate",
         "warnings": _warnings(plan, draws, found, clamped),
         "outcomes": _outcomes(plan, totals),
@@ -807,12 +871,20 @@ def _structure(plan: Plan, name: str, each: Found, draws: int) -> dict[str, Any]
     clauses = plan.clause_names[name]
     number = len(plan.cohort_names)
     triggers: dict[str, Any] = {}
+
+    def probability(k: int, column: int) -> Any:
+        error = None
+        if each.shares is not None:
+            of = [len(range(r, draws, metrics.RANDOMISATIONS)) for r in range(metrics.RANDOMISATIONS)]
+            error = metrics.between_randomisations(np.array([each.shares[:, k, column], of], dtype=float))
+        return metrics.probability(int(each.met[k, column]), draws, error)
+
     for k, clause in enumerate(clauses):
-        triggers[clause] = metrics.probability(int(each.met[k, number + 1]), draws)
+        triggers[clause] = probability(k, number + 1)
         if plan.deal.structures[name].pays[clause].for_ == "each cohort":
             for c, cohort in enumerate(plan.cohort_names):
-                triggers[f"{clause} [{cohort}]"] = metrics.probability(int(each.met[k, c]), draws)
-    triggers["any payment"] = metrics.probability(each.paid, draws)
+                triggers[f"{clause} [{cohort}]"] = probability(k, c)
+    triggers["any payment"] = each.paid.probability()
     series = each.series
     payer = _payer(plan, each)
     return {
@@ -822,20 +894,16 @@ def _structure(plan: Plan, name: str, each: Found, draws: int) -> dict[str, Any]
         "uncapped_payments": series["uncapped_payments"].summary(),
         "actual": _actual(plan.deal, name, series["payments"]),
         "investor": _investor(plan, name, each),
-        **_guarantor(plan, name, each, draws),
+        **_guarantor(plan, name, each),
         "payer": payer,
         "payers": {who: _scaled(payer, share) for who, share in plan.payers[name].items()}
         | {who: _payer(plan, own) for who, own in each.payers.items()},
         "provider": {
             "surplus": series["surplus"].summary(),
-            "probability_of_deficit": metrics.probability(*_below_zero(series["surplus"])),
+            "probability_of_deficit": series["surplus"].probability(lambda surplus: surplus < -0.005),
             "lowest_cash": series["lowest_cash"].summary(),
         },
     }
-
-
-def _below_zero(series: Series) -> tuple[int, int]:
-    return int(np.count_nonzero(series.values < -0.005)), series.values.size
 
 
 def _actual(deal: Deal, name: str, payments: Series) -> dict[str, Any] | None:
@@ -868,9 +936,8 @@ def _investor(plan: Plan, name: str, each: Found) -> dict[str, Any] | None:
 def _investors(each: Investors) -> dict[str, Any]:
     """Answers for all investors, or for one tranche."""
     series = each.series
-    lost, total, defined = each.losses
     no_irr = sum(each.irr_codes.get(code, 0) for code in (metrics.NO_INVESTMENT, metrics.NO_ROOT))
-    shortfall = metrics.expected_shortfall(series["multiple"].values)
+    shortfall = metrics.expected_shortfall(series["multiple"].values, randomised=each.randomised)
     return {
         "irr": series["irr"].summary()
         | {"undefined": no_irr, "multiple_roots": each.irr_codes.get(metrics.SEVERAL_ROOTS, 0)},
@@ -880,15 +947,15 @@ def _investors(each: Investors) -> dict[str, Any]:
         "net_present_value": series["net_present_value"].summary(),
         "payback": series["payback"].summary(),
         "peak_funding_need": series["peak_funding_need"].summary(),
-        "probability_of_loss": metrics.probability(lost, defined),
-        "probability_of_total_loss": metrics.probability(total, defined),
-        "probability_of_hurdle": metrics.probability(*each.hurdle),
-        "loss_given_loss": each.loss.estimate() if lost else None,
+        "probability_of_loss": each.losses.probability(),
+        "probability_of_total_loss": each.total_losses.probability(),
+        "probability_of_hurdle": each.hurdle.probability(),
+        "loss_given_loss": each.loss.estimate() if each.losses.successes else None,
         "expected_shortfall_05": metrics.estimate(*shortfall),
     }
 
 
-def _guarantor(plan: Plan, name: str, each: Found, draws: int) -> dict[str, Any]:
+def _guarantor(plan: Plan, name: str, each: Found) -> dict[str, Any]:
     """What the guarantor pays, net of his fee and of what he gets back, if there is one."""
     finance = plan.deal.structures[name].finance
     if not isinstance(finance, Finance) or finance.guarantee is None:
@@ -896,7 +963,7 @@ def _guarantor(plan: Plan, name: str, each: Found, draws: int) -> dict[str, Any]
     answers = {
         "name": finance.guarantee.guarantor,
         "cost": each.series["guarantor_cost"].summary(),
-        "probability_of_cost": metrics.probability(each.guaranteed, draws),
+        "probability_of_cost": each.guaranteed.probability(),
     }
     return {"guarantor": answers}
 
@@ -905,7 +972,7 @@ def _payer(plan: Plan, each: Found | FoundOfPayer) -> dict[str, Any]:
     per_additional: dict[str, Any] = {}
     for o, name in enumerate(plan.outcome_names):
         pairs = each.per_additional[o]
-        moments = Moments(pairs.count, pairs.mean_y, pairs.m2_y)
+        moments = pairs.of_y()
         # a ratio of means has no meaning where the sign of what it divides by is in doubt
         clear = moments.count > 1 and moments.mean > 3.0 * moments.standard_error
         per_additional[name] = pairs.estimate() if clear else None

@@ -17,6 +17,7 @@ from simulator.report import (
     as_probability,
     as_quantile,
     as_years,
+    draws_of,
     new_table,
 )
 
@@ -31,7 +32,7 @@ def compare_tables(data: Answers, *, three_ms: bool = False) -> list[Any]:
     structures: dict[str, Answers] = data["structures"]
     present = data["present_value"]
     head = (
-        f"{data['deal']} ({data['currency']})\n{data['draws']:,} draws, seed {data['seed']}, {data['engine']} engine, "
+        f"{data['deal']} ({data['currency']})\n{draws_of(data)}, seed {data['seed']}, {data['engine']} engine, "
         f"simulator {data['version']}, deal {data['deal_hash'][:12]}\nPresent values: {present['rate']} a year, "
         f"inflation {present['inflation']}, at {present['date']}, in {present['base']}\n"
     )

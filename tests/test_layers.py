@@ -11,12 +11,12 @@ PACKAGE = Path(__file__).parent.parent / "simulator"
 LAYERS = [
     {"compiled", "copula", "journal", "quantity", "yamlfile"},
     {"deal", "chance", "clauses", "payers", "metrics", "result"},
-    {"finance_checks", "outcomes", "waterfall", "agreement", "grammar", "schema", "shocks"},
+    {"finance_checks", "outcomes", "sobol", "waterfall", "agreement", "grammar", "schema", "shocks"},
     {"doubts"},
     {"checks", "ledger", "reference"},
     {"dealfile", "worth"},
     {"plan", "observed", "draws", "terms"},
-    {"parameters", "variants"},
+    {"parameters", "sampling", "variants"},
     {"run"},
     {"explain", "three_ms", "budget", "worlds"},
     {"settle", "compare", "triggers", "luck", "cases", "sensitivity", "information"},
@@ -35,7 +35,7 @@ LAYERS = [
     {"cli"},
     {"start"},
 ]
-KERNELS = {"chance", "clauses", "payers", "waterfall", "metrics", "outcomes", "ledger", "worth", "draws"}
+KERNELS = {"chance", "sobol", "clauses", "payers", "waterfall", "metrics", "outcomes", "ledger", "worth", "draws"}
 DESCRIPTION = {
     "quantity",
     "deal",

@@ -828,31 +828,25 @@ def column_moments(table: Floats, randomised: bool = False) -> Floats:
     For blocks of draws on worker threads: two passes, without the interpreter lock. Of `randomised` draws, the first
     belonging to randomisation 0, a row goes on with the sums and the counts of each randomisation; [M, 35].
     """
-    found = np.zeros((table.shape[1], 3 + 2 * RANDOMISATIONS * randomised))
-    for m in range(table.shape[1]):
-        count = 0
-        total = 0.0
-        for i in range(table.shape[0]):
+    columns = table.shape[1]
+    found = np.zeros((columns, 3 + 2 * RANDOMISATIONS * randomised))
+    for i in range(table.shape[0]):  # row by row, as the table lies in memory; a column's sum is in order of draws
+        for m in range(columns):
             x = table[i, m]
             if not np.isnan(x):
-                count += 1
-                total += x
-        if count == 0:
-            continue
-        mean = total / count
-        m2 = 0.0
-        for i in range(table.shape[0]):
-            x = table[i, m]
-            if not np.isnan(x):
-                m2 += (x - mean) * (x - mean)
-        found[m, 0] = count
-        found[m, 1] = mean
-        found[m, 2] = m2
-        if randomised:
-            for i in range(table.shape[0]):
-                if not np.isnan(table[i, m]):
-                    found[m, 3 + i % RANDOMISATIONS] += table[i, m]
+                found[m, 0] += 1.0
+                found[m, 1] += x
+                if randomised:
+                    found[m, 3 + i % RANDOMISATIONS] += x
                     found[m, 3 + RANDOMISATIONS + i % RANDOMISATIONS] += 1.0
+    for m in range(columns):
+        if found[m, 0] > 0.0:
+            found[m, 1] /= found[m, 0]
+    for i in range(table.shape[0]):
+        for m in range(columns):
+            x = table[i, m]
+            if not np.isnan(x):
+                found[m, 2] += (x - found[m, 1]) * (x - found[m, 1])
     return found
 
 

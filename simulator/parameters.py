@@ -39,6 +39,7 @@ def values(
         Column -> number of draws in which it was set to a bound.
     """
     rows = np.empty((number, len(plan.columns)))
+    rows[:] = plan.expected  # row by row: writing the many fixed numbers column by column took most of the time
     clamped: dict[int, int] = {}
     if uniforms is None:
 
@@ -48,7 +49,6 @@ def values(
     moved = _moved_together(plan, uniforms)
     for index, column in enumerate(plan.columns):
         if column.quantity.is_fixed:
-            rows[:, index] = column.quantity.value
             continue
         u = moved[index] if index in moved else uniforms(index)
         drawn = column.quantity.quantile(u)

@@ -579,7 +579,7 @@ FAULTS = [
         "budget.py",
         "min(t + self.latest, self.T) >= periods[0]",
         "t >= periods[0]",
-        (COMPARED + "no_draw_costs_more_than_the_contractual_maximum",),
+        (COMPARED + "a_contractual_maximum_worked_by_hand",),
     ),
     Fault(
         "a volume is counted anew in every period",

@@ -526,6 +526,10 @@ def test_a_contractual_maximum_worked_by_hand():
     assert contractual_maximum(plan, "conventional") == ([44_000, 0, 0], None)
     capped = loads(CERTAIN.replace("SAVING", "500").replace("{home: 1000}", "{home: 1000}\n    at_most: {year: 6000}"))
     assert contractual_maximum(compile_plan(capped), "as signed") == ([9_000, 6_000, 6_000], None)
+    late = loads(
+        CERTAIN.replace("SAVING", "500").replace("paid: at the start,", "paid: at the start, paid_after: 12 months,")
+    )
+    assert contractual_maximum(compile_plan(late), "conventional") == ([0, 44_000, 0], None)
     endless = loads(SMALL.replace("at_most: {contract: 250000}", "note: no cap"))
     bounds, reason = contractual_maximum(compile_plan(endless), "rate card")
     assert bounds[-2] is None

@@ -55,6 +55,7 @@ __all__ = [
     "binomial_quantile",
     "gamma_cdf",
     "gamma_quantile",
+    "hypergeometric_quantile",
     "key",
     "negative_binomial_cdf",
     "negative_binomial_quantile",
@@ -858,6 +859,40 @@ def negative_binomial_quantile(u: float, size: float, mean: float) -> int:
             return k
         return _search(u, _NEGATIVE_BINOMIAL, size, mean, math.floor(mean + 0.5), math.inf)
     return _decide(u, _NEGATIVE_BINOMIAL, size, mean, mean, variance, slope, math.inf)
+
+
+@kernel
+def hypergeometric_quantile(u: float, n: int, marked: int, people: int) -> int:
+    """Smallest ``k`` with ``P(X <= k) >= u``, X the number of marked among ``n`` of ``people``.
+
+    Parameters
+    ----------
+    u : float
+        Probability in (0, 1).
+    n, marked, people : int
+        Neither of the first two is more than the third, which is at most 1,000: the probabilities are summed from
+        the smallest count, and that of it must not underflow.
+
+    Returns
+    -------
+    int
+        Nondecreasing in ``u`` and ``marked``.
+    """
+    least = max(0, n + marked - people)
+    if least > 0:  # so many are marked that it is easier to count those neither marked nor among the n
+        n, marked = people - n, people - marked
+    if n > marked:
+        n, marked = marked, n
+    term = 1.0
+    for i in range(n):
+        term *= (people - marked - i) / (people - i)
+    total = term
+    k = 0
+    while total < u and k < n:
+        term *= (marked - k) * (n - k) / ((k + 1) * (people - marked - n + k + 1))
+        total += term
+        k += 1
+    return least + k
 
 
 # -------------------------------------------------------------------------------------------- gamma

@@ -28,6 +28,7 @@ from simulator.chance import (
     beta_quantile,
     binomial_quantile,
     gamma_quantile,
+    hypergeometric_quantile,
     negative_binomial_quantile,
     normal_quantile,
     philox,
@@ -46,6 +47,8 @@ _SLOTS = 1024  # Philox blocks reserved for a person's chain, so that adding a m
 _STRIDE = 16  # uniforms reserved for the nodes of one segment of one block
 _WORD = 2.0**-32
 _MOST_ICC = 0.999
+WHOLE = 1000
+"""Most people whose total may be drawn first and then split over blocks."""
 
 
 OUTCOME = np.dtype(
@@ -143,6 +146,7 @@ class Points(NamedTuple):
 
     u: Floats  # [draws, any]
     luck: Ints  # [O, B, K] column of u, -1 drawn at its address, in all these tables
+    whole: Ints  # [O, C] total of the blocks that are in time, to be split over them
     size: Ints  # [O, B, S]
     between: Ints  # [O, C]
     arm: Ints  # [O, C]
@@ -184,6 +188,7 @@ class Chances(NamedTuple):
     without_k: Floats  # [O, K] and without it
     heads: Ints  # [K] people
     months: Floats  # [O] from referral to the outcome
+    left: Ints  # [O, 3] people in time whose outcomes are not yet split over blocks; with the outcome; without service
     has: NDArray[np.bool_]  # [O] whether a person has the outcome
     would: NDArray[np.bool_]  # [O] and would without the service
 
@@ -204,6 +209,7 @@ def new_chances(outcomes: int, segments: int, blocks: int) -> Chances:
         np.zeros((outcomes, classes)),
         np.zeros(classes, np.int64),
         np.zeros(outcomes),
+        np.zeros((outcomes, 3), np.int64),
         np.zeros(outcomes, np.bool_),
         np.zeros(outcomes, np.bool_),
     )
@@ -697,7 +703,8 @@ def draw_totals(
     people_of, when, counts = out.people, out.when, out.counts
     luck, sizes, befores, evidence, person = keys.luck, keys.size, keys.before, keys.evidence, keys.person
     share_at, level_at, fresh = segments.share_at, segments.level_at, chances.fresh
-    drawn, luck_points, size_points = points.u, points.luck, points.size
+    drawn, luck_points, size_points, whole_points = points.u, points.luck, points.size, points.whole
+    left = chances.left
     nodes = fill_weights(v, share_at, frailty_at, chances.weight)
     for b in range(blocks.size):
         c, part, people = blocks[b].cohort, blocks[b].part, people_of[b]
@@ -712,7 +719,21 @@ def draw_totals(
             before = 0.0
             for s in range(number):
                 at = (part * number + s) * _STRIDE
-                if row.kind in (YES_OR_NO, MILESTONE):
+                if whole_points[o, c] >= 0 and part == 0:
+                    u = drawn[d, whole_points[o, c]]
+                    p, q = served_chance[o, 0], unserved_chance[o, 0]
+                    _draw_whole(u, p, q, o, cohorts[c], people_of, when, fresh, left[o])
+                if whole_points[o, c] >= 0 and left[o, 0] > 0 and when[o, b] <= cohorts[c].claim:
+                    u = uniform(luck[o, c], draw, at)
+                    with_k[o, 0] = hypergeometric_quantile(u, people, left[o, 1], left[o, 0])
+                    without_k[o, 0] = hypergeometric_quantile(u, people, left[o, 2], left[o, 0])
+                    left[o, 0] -= people
+                    left[o, 1] -= int(with_k[o, 0])
+                    left[o, 2] -= int(without_k[o, 0])
+                    true += with_k[o, 0]
+                    without += without_k[o, 0]
+                    pool += people
+                elif row.kind in (YES_OR_NO, MILESTONE):
                     for node in range(nodes):
                         k = s * nodes + node
                         served = float(heads[k])
@@ -764,6 +785,28 @@ def draw_totals(
                 accepted = _accept(v, row, evidence[o, c], draw, part, true, pool)
             counts[o, b, VERIFIED] = accepted
     _count_additional(v, table, cohorts, blocks, when, counts)
+
+
+@inner
+def _draw_whole(
+    u: float, p: float, q: float, o: int, cohort: Any, people_of: Ints, when: Ints, fresh: Any, left: Ints
+) -> None:
+    """Draw the totals of a cohort's blocks that are in time, with and without the service, from one uniform.
+
+    Only where all its blocks have the same chance and few people: else nothing is left to split.
+    """
+    left[:] = 0
+    for b in range(cohort.first_block, cohort.end_block):
+        if b > cohort.first_block and fresh[b]:
+            left[0] = 0
+            return
+        if when[o, b] <= cohort.claim:
+            left[0] += people_of[b]
+    if left[0] > WHOLE:
+        left[0] = 0
+        return
+    left[1] = binomial_quantile(u, left[0], p)
+    left[2] = binomial_quantile(u, left[0], q)
 
 
 @inner

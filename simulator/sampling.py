@@ -19,6 +19,7 @@ from simulator.outcomes import (
     EVENTS,
     NODES,
     SCORE,
+    WHOLE,
     OutcomeKeys,
     Points,
     refer_people,
@@ -31,6 +32,7 @@ Ints = NDArray[np.int64]
 
 METHODS = ("plain", "sobol")
 _MOST_COLUMNS = 512
+_WHOLE_COUNTER = 1 << 40  # no block has this index
 _STRIDE = 16  # as in outcomes: uniforms reserved for the nodes of one segment of one block
 
 
@@ -85,6 +87,7 @@ def nothing(plan: Plan) -> Points:
     size, cohorts, segments = len(plan.outcome_names), len(plan.cohort_names), plan.segments.share_at.size
     shapes = {
         "luck": (size, plan.blocks.size, segments * NODES),
+        "whole": (size, cohorts),
         "size": (size, plan.blocks.size, segments),
         "between": (size, cohorts),
         "arm": (size, cohorts),
@@ -132,7 +135,7 @@ def _groups(plan: Plan, keys: OutcomeKeys) -> Iterator[Group]:
         yield Group("policy", ((0,),), (keys.policy[0],), (0,), (1.0,))
     if not plan.people:
         luck = sorted(_luck(plan, keys, v, people), key=lambda group: -sum(each**2 for each in group.weights))
-        yield from (group for group in luck if group.table == "luck")
+        yield from (group for group in luck if group.table != "size")
     for o, row in enumerate(plan.outcomes):
         for c in range(len(plan.cohort_names)):
             if row["arm_people_at"] >= 0:
@@ -149,8 +152,13 @@ def _luck(plan: Plan, keys: OutcomeKeys, v: Floats, people: Ints) -> Iterator[Gr
     nodes = NODES if v[plan.frailty_at] > 0.0 else 1
     for o, row in enumerate(plan.outcomes):
         by_class = row["kind"] not in (EVENTS, AMOUNT, SCORE)
+        alone = row["parent"] < 0 and row["instead"] < 0 and v[row["trend_at"]] == 0.0 and segments * nodes == 1
         for c, cohort in enumerate(plan.cohorts):
             blocks = range(cohort["first_block"], cohort["end_block"])
+            if by_class and alone and len(blocks) > 1 and people[blocks].sum() <= WHOLE // 2:
+                weight = float(max(people[blocks].sum(), 1e-9)) ** 0.5
+                yield Group("whole", ((o, c),), (keys.luck[o, c],), (_WHOLE_COUNTER,), (weight,))
+                continue
             for s in range(segments):
                 share = segment_share(v, plan.segments.share_at, s)
                 for node in range(nodes if by_class else 1):

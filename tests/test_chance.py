@@ -464,3 +464,18 @@ def test_a_small_change_in_p_makes_a_difference_with_almost_no_noise():
 
 def test_draws_from_different_keys_do_not_share_their_noise():
     assert 0.9 < noise_of_a_change(KEY, OTHER_KEY) < 1.1
+
+
+@pytest.mark.parametrize("people", [1, 2, 7, 69, 400, 1000])
+def test_hypergeometric_quantiles_are_those_of_scipy(people):
+    rng = np.random.default_rng(people)
+    for _ in range(60):
+        n, marked = int(rng.integers(0, people + 1)), int(rng.integers(0, people + 1))
+        us = np.concatenate([rng.random(20), [1e-12, 1e-6, 1.0 - 1e-6]])
+        ours = [chance.hypergeometric_quantile(u, n, marked, people) for u in us]
+        law = stats.hypergeom(people, marked, n)
+        for u, k in zip(us, ours, strict=True):
+            # sums are good to some units in the last place: on a step either side is right
+            assert law.cdf(k) >= u - 1e-12
+            assert k == 0 or law.cdf(k - 1) < u + 1e-12
+        assert sorted(ours) == [chance.hypergeometric_quantile(u, n, marked, people) for u in np.sort(us)]

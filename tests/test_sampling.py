@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from scipy import stats
 from scipy.stats import qmc
 
 from simulator import chance, explain, load, metrics, simulate, sobol
@@ -296,3 +297,31 @@ def test_a_handful_of_draws_is_no_error(draws):
     data = simulate(load(SCENARIOS / "peterborough.yaml"), draws, 1, sampling="sobol").to_dict()
     error = data["structures"]["as signed"]["payments"]["standard_error"]
     assert (error is None) == (draws == 1)
+
+
+def test_the_total_of_a_small_cohort_is_drawn_first_and_split_over_its_months():
+    plan = compile_plan(load(SCENARIOS / "augsburg.yaml"))
+    shared = Simulation(plan, 1, ["as signed"], sampling="sobol")
+    values, _ = shared.values(0, 4096)
+    values[:] = values[0]  # all draws alike but for luck
+    outcome = plan.outcomes[0]
+    values[:, outcome["after_at"]] = 20.0  # of the last months nothing is known in time
+    out = shared.outcomes(0, values)[0]
+    level = values[0, outcome["level_at"]] + values[0, outcome["effect_at"]]
+    people, when, counts = out.people[0], out.when[0, 0], out.counts[:, 0, :, 0]
+    in_time = when <= plan.cohorts[0]["claim"]
+    assert 0 < in_time.sum() < in_time.size
+    law = stats.binom(int(people[in_time].sum()), level)
+    total = counts[:, in_time].sum(axis=1)
+    # 256 evenly spread points of each randomisation: the totals follow their law far more closely than 4,096 draws
+    for k in range(int(law.mean()) - 3, int(law.mean()) + 4):
+        share = (total <= k).mean()
+        assert abs(share - law.cdf(k)) < 1.0 / 256
+    # and the months follow theirs, each with the mean and variance of a binomial count, independent of each other
+    for b in range(people.size):
+        error = math.sqrt(people[b] * level * (1.0 - level) / 4096)
+        assert abs(counts[:, b].mean() - people[b] * level) < 4.5 * error
+        assert counts[:, b].var() == pytest.approx(people[b] * level * (1.0 - level), rel=0.12)
+    correlation = np.corrcoef(counts.T) - np.eye(people.size)
+    assert np.abs(correlation).max() < 4.5 / math.sqrt(4096)
+    assert abs(np.cov(total, rowvar=False) / law.var() - 1.0) < 0.02

@@ -51,10 +51,10 @@ def small(tmp_path):
     return package
 
 
-def _run(package, **environment):
+def _run(package, *before, **environment):
     clean = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [*before, sys.executable, "-c", PROGRAM],
         cwd=package.parent,
         env=clean | {"PYTHONPATH": str(package.parent)} | environment,
         capture_output=True,
@@ -117,3 +117,58 @@ def test_without_any_folder_to_write_to_the_kernels_still_run(small, tmp_path):
     blocked.write_text("", encoding="utf-8")
     (small / "__pycache__").write_text("", encoding="utf-8")  # no folder can be made in its place
     assert _run(small, XDG_CACHE_HOME=str(blocked), HOME=str(blocked), PYTHONDONTWRITEBYTECODE="1") == (3.0, 0)
+
+
+OTHER_CALLER = CALLER.replace("shift(shift(x))", "shift(x) + shift(x) + shift(x)")
+
+
+def _upgrade(package, step, caller):
+    """Put another version in the place of the one that is there; its files look older, as those of a wheel may."""
+    for name, text in (("helper.py", HELPER.format(step=step)), ("caller.py", caller)):
+        (package / name).write_text(text, encoding="utf-8")
+        os.utime(package / name, (1, 1))
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["its own folder", "a shared folder"])
+def test_an_upgrade_in_place_and_back_never_runs_the_other_versions_machine_code(small, tmp_path, shared):
+    where = {"NUMBA_CACHE_DIR": str(tmp_path / "shared")} if shared else {}
+    _upgrade(small, 1.0, CALLER)
+    assert _run(small, **where) == (3.0, 0)
+    _upgrade(small, 1.0, OTHER_CALLER)  # the caller changes
+    assert _run(small, **where) == (6.0, 0)
+    _upgrade(small, 5.0, OTHER_CALLER)  # only what it calls changes
+    assert _run(small, **where) == (18.0, 0)
+    _upgrade(small, 1.0, CALLER)  # and back, where a shared folder still has the first machine code
+    assert _run(small, **where) == (3.0, int(shared))
+
+
+def _without_leave_to_write():
+    """Words before a command that make even root heed permissions; None where there are none."""
+    if os.geteuid() != 0:
+        return []
+    words = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--inh-caps", "-dac_override"]
+    if shutil.which("setpriv") is None:
+        return None
+    return words if subprocess.run([*words, "true"], check=False, capture_output=True).returncode == 0 else None
+
+
+def test_a_read_only_installation_runs_and_keeps_machine_code_in_the_users_folder(small, tmp_path):
+    words = _without_leave_to_write()
+    if words is None:
+        pytest.skip("root may write everywhere here")
+    home = tmp_path / "home"
+    home.mkdir()
+    user = {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+    small.chmod(0o555)
+    try:
+        assert _run(small, *words, **user) == (3.0, 0)
+        assert _run(small, *words, **user) == (3.0, 1)
+        assert list((home / "cache").rglob("*.nbi"))
+        assert not (small / "__pycache__").exists()
+        home.chmod(0o555)
+        (home / "cache").chmod(0o555)
+        nowhere = user | {"XDG_CACHE_HOME": str(home / "none")}
+        assert _run(small, *words, **nowhere) == (3.0, 0)
+    finally:
+        for folder in (small, home, home / "cache"):
+            folder.chmod(0o755)

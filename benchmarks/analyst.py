@@ -270,7 +270,9 @@ def sib(file: str, threads: int | None) -> Callable[[int, int], Answers]:
     deal = simulator.load(TOP / "scenarios" / file)
 
     def run(draws: int, seed: int) -> Answers:
-        result = simulator.simulate(deal, draws=draws, seed=seed, structures=[STRUCTURE], threads=threads)
+        result = simulator.simulate(
+            deal, draws=draws, seed=seed, structures=[STRUCTURE], threads=threads, sampling="plain"
+        )
         return result.draws(STRUCTURE)
 
     return run

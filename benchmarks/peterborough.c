@@ -543,7 +543,7 @@ enum {
 enum { MEN, LEVEL, EFFECT, SHARE, BIAS, REPORTING, DELIVERY, HAZARD, POLICY, LUCK, ARMS = LUCK + COHORTS, KEYS = ARMS + COHORTS };
 
 typedef struct {
-    int met[COHORTS + 2], paid, codes[5], hurdle, hurdle_of, lost, total_loss;
+    int met[COHORTS + 2], paid, codes[5], hurdle, hurdle_of, lost, total_loss, broken;
     double count[SERIES], mean[SERIES], m2[SERIES];
     double loss_count, loss_mean, loss_m2, pair[2][6];
 } Found;
@@ -618,7 +618,8 @@ static void play(long d, Found *own, double *real, double *counted, double *addi
     }
 
     double flows[T + 1], cash = planned[1], called = cash, received = 0, arrears = 0, surplus = 0, lowest = 0;
-    double payments_pv = 0, own_cost = 0, own_pv = 0, factor = 1.0, years[YEARS] = {0};
+    double payments_pv = 0, own_cost = 0, own_pv = 0, factor = 1.0, years[YEARS] = {0}, costs = 0, received_in = 0;
+    int overdrawn = 0;
     const double discount = pow((1 + REAL_RATE) * (1 + INFLATION), -1.0 / A_YEAR);
     flows[0] = -cash;
     for (int t = 1; t <= T; t++) {
@@ -647,6 +648,9 @@ static void play(long d, Found *own, double *real, double *counted, double *addi
                 flows[t] -= call;
             }
         }
+        costs += due;
+        received_in += receipts[t];
+        overdrawn |= cash < 0.0 || arrears < 0.0;
         factor *= discount;
         double payer = (serving ? OWN_A_YEAR / A_YEAR : 0.0) + (t == 1 ? OWN_SET_UP : 0.0);
         payments_pv += factor * receipts[t];
@@ -662,6 +666,11 @@ static void play(long d, Found *own, double *real, double *counted, double *addi
         peak = most(peak, -balance);
         drawn += flows[t] < 0 ? -flows[t] : 0;
     }
+    /* the accounts: all parties together, the contract's limit, the commitment, and no account below zero */
+    double gross = 1.0 + drawn + received + received_in + costs;
+    own->broken += overdrawn || fabs(balance + surplus + costs + cash - received_in) > 1e-9 * gross ||
+                   fabs(balance - (received - called)) > 1e-9 * gross || fabs(paid - received_in) > 1e-9 * gross ||
+                   paid > MOST * (1 + 1e-9) || called > COMMITMENT * (1 + 1e-9);
     int since = -1;
     balance = 0;
     for (int t = 0; t <= T; t++) { /* capital is called at once, so that the first flow is paid in */
@@ -890,6 +899,7 @@ int main(int argc, char **argv) {
         all.hurdle_of += own->hurdle_of;
         all.lost += own->lost;
         all.total_loss += own->total_loss;
+        all.broken += own->broken;
         for (int s = 0; s < SERIES; s++)
             merge(&all.count[s], &all.mean[s], &all.m2[s], own->count[s], own->mean[s], own->m2[s]);
         merge(&all.loss_count, &all.loss_mean, &all.loss_m2, own->loss_count, own->loss_mean, own->loss_m2);
@@ -904,6 +914,7 @@ int main(int argc, char **argv) {
             x[0] = count;
         }
     }
+    if (all.broken) return fprintf(stderr, "the accounts of %d draws do not balance\n", all.broken), 1;
     on_threads(threads, rank_series);
     double seconds = now() - begun;
 

@@ -152,7 +152,10 @@ class Runner:
     def run(self, draws: int, seed: int, answers: bool = False):
         """Return seconds, peak memory in MB and, if asked for, the answers of each draw."""
         self.pipe.send((draws, seed, answers))
-        found = self.pipe.recv()
+        try:
+            found = self.pipe.recv()
+        except EOFError:
+            raise SystemExit("a program ended without an answer; what it said stands above") from None
         if isinstance(found, str):
             raise SystemExit(found)
         return found

@@ -181,7 +181,8 @@ def short(found: dict) -> str:
     lines = [
         f"Measured {where(found)}. All programs agreed on the answers first (P(trigger), mean payments, P(loss), mean "
         f"multiple, quantiles of the IRR, within {FURTHEST:.0f} standard errors); then they ran in turn, medians of "
-        f"{found['repeats']}. All of it, with the answers and memory: [benchmarks/results.md](benchmarks/results.md).",
+        f"{found['repeats']}. Programs in NumPy and monaco use one thread. All of it, with the answers and memory: "
+        "[benchmarks/results.md](benchmarks/results.md).",
         "",
         *table_of_races(found),
         "",
@@ -195,28 +196,37 @@ def short(found: dict) -> str:
 
 
 def chart(found: dict, path: Path) -> None:
-    """Bars of the time a draw, on a logarithmic axis, one panel a deal."""
+    """Time a draw of each program, one panel a deal, all on the same logarithmic axis."""
     import matplotlib
     from matplotlib.ticker import FuncFormatter, NullLocator
 
     from simulator.figures import BLUE, GREEN, QUIET, STYLE, new, save
 
+    order = [name for name in PROGRAMS if any(name in deal for deal in found["races"].values())][::-1]
+    times = [row["microseconds_a_draw"] for deal in found["races"].values() for row in deal.values()]
     with matplotlib.rc_context(STYLE):
-        figure, panels = new(len(found["races"]), width=4.2, height=2.9)
+        figure, panels = new(len(found["races"]), width=3.7, height=2.8)
         for axes, (deal, own) in zip(panels, found["races"].items(), strict=True):
-            rows = list(own.items())[::-1]
-            times = [row["microseconds_a_draw"] for _, row in rows]
-            colours = [BLUE if name.startswith("sib") else GREEN if name.startswith("c") else QUIET for name, _ in rows]
-            axes.barh(range(len(rows)), times, color=colours, height=0.62)
-            for i, (_, row) in enumerate(rows):
-                text = f" {_amount(row['microseconds_a_draw'])} µs, {_amount(row['over sib'])}×"
-                axes.annotate(text, (row["microseconds_a_draw"], i), va="center", fontsize=8)
-            axes.set_yticks(range(len(rows)), [_program(name, found["threads"]) for name, _ in rows])
+            best = own["sib"]["microseconds_a_draw"]
+            axes.axvline(best, color=BLUE, linewidth=0.8)
+            for i, name in enumerate(order):
+                if name not in own:
+                    continue
+                time = own[name]["microseconds_a_draw"]
+                colour = BLUE if name.startswith("sib") else GREEN if name.startswith("c") else QUIET
+                axes.plot([best, time], [i, i], color=colour, linewidth=0.8)
+                axes.plot(time, i, "o", color=colour, markersize=6)
+                text = f"{_amount(time)} µs, {_amount(own[name]['over sib'])}×"
+                axes.annotate(text, (max(time, best), i), (7, 0), textcoords="offset points", va="center", fontsize=8)
+            axes.set_yticks(range(len(order)), [_program(name, found["threads"]) for name in order])
+            if axes is not panels[0]:
+                axes.tick_params(labelleft=False)
+            axes.set_ylim(-0.6, len(order) - 0.4)
             axes.set_xscale("log")
-            axes.set_xlim(0.3 * min(times), 60 * max(times))
+            axes.set_xlim(0.5 * min(times), 60 * max(times))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
             axes.xaxis.set_minor_locator(NullLocator())
-            axes.set_xlabel("microseconds a draw (logarithmic)")
+            axes.set_xlabel("µs a draw, logarithmic scale")
             axes.set_title(DEALS[deal], loc="left")
             axes.tick_params(axis="y", length=0)
         save(figure, path)

@@ -432,6 +432,7 @@ def main() -> None:
     threads = min(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     begun = time.perf_counter()
     found: dict = {"quick": quick, "repeats": repeats, "threads": threads, "machine": machine()}
+    found["load average"] = os.getloadavg()[0]
     found["answers"], found["races"] = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         binary = compiled(Path(folder))

@@ -112,9 +112,11 @@ def where(found: dict) -> str:
     """One line on the machine."""
     own = found["machine"]
     versions = ", ".join(f"{name} {own[name]}" for name in PACKAGES)
+    busy = found["load average"]
+    loaded = "" if busy < 1.0 else f" **while others used it (load average {busy:.1f}): not to be relied on**"
     return (
         f"{own['date']}, {own['processor']}, {own['processors']} processors; Python {own['python']}, {versions}; "
-        f"{own['C compiler']}, `-O3 -march=native`"
+        f"{own['C compiler']}, `-O3 -march=native`{loaded}"
     )
 
 

@@ -279,7 +279,7 @@ def triggers(deal: str, **options: Any) -> None:
 
 
 def _value_option(function: Any) -> Any:
-    what = "Money that one additional outcome is worth to the payer. Repeatable."
+    what = "What one additional outcome is worth, in place of what the file says. Repeatable."
     return click.option("--value", "values", multiple=True, metavar="OUTCOME=AMOUNT", help=what)(function)
 
 
@@ -310,6 +310,7 @@ def sensitivity(deal: str, **options: Any) -> None:
 @click.option("--group", "groups", multiple=True, metavar="'A + B'", help="Numbers known together. Repeatable.")
 @click.option("--pilot", "pilots", multiple=True, metavar="PEOPLE=COST", help="A trial beforehand. Repeatable.")
 @click.option("--pilot-arm", type=click.FloatRange(0, min_open=True), default=1.0, help="To compare, each. [1]")
+@click.option("--arm", "arms", multiple=True, metavar="PEOPLE=COST", help="Of the deal, for later. Repeatable.")
 def information(deal: str, **options: Any) -> None:
     """What knowing more would be worth, before the payer of DEAL chooses and investors fund."""
     _answer(deal, "information", "information", options)
@@ -338,11 +339,13 @@ def _answer(deal: str, module: str, question: str, options: dict[str, Any]) -> N
     if "groups" in options:
         asked["groups"] = [_group(loaded, text) for text in options["groups"]]
         asked["pilots"] = [_pilot(text, options["pilot_arm"]) for text in options["pilots"]]
+        asked["arms"] = [_arm(text) for text in options["arms"]]
     ask = getattr(importlib.import_module(f"simulator.{module}"), question)
     from simulator.run import TooLargeError, will_compile
+    from simulator.worth import additional_worth
 
     quiet = options["quiet"]
-    if not quiet and will_compile():
+    if not quiet and will_compile(additional_worth):
         click.echo("compiling the kernels, once for this installation; this takes some seconds", err=True)
     try:
         with _progress("draws", quiet) as progress:
@@ -421,6 +424,20 @@ def _pilot(text: str, arm: float) -> Any:
     if not 1 <= pilot.people * min(arm, 1.0) <= 1e9 or not 0 <= (pilot.cost or 0.0) <= 1e15:
         raise click.UsageError(f"--pilot {text!r}; allowed: PEOPLE or PEOPLE=COST, at least 1 person on either side")
     return pilot
+
+
+def _arm(text: str) -> Any:
+    """Read --arm: people to compare over all cohorts of the deal, and what they cost."""
+    from simulator.information import Arm
+
+    people, equals, cost = text.partition("=")
+    try:
+        arm = Arm(float(people.replace("_", "")), float(cost.replace("_", "")) if equals else None)
+    except ValueError:
+        arm = Arm(0.0)
+    if not 1 <= arm.people <= 1e9 or not 0 <= (arm.cost or 0.0) <= 1e15:
+        raise click.UsageError(f"--arm {text!r}; allowed: PEOPLE or PEOPLE=COST, at least 1 person")
+    return arm
 
 
 @cli.command()

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from simulator.benefit import valued
 from simulator.deal import DataItem, Deal, Worded, quantity_of, service_periods
-from simulator.information import DRAWS, information
+from simulator.information import DRAWS, information, people_of, serves
 from simulator.plan import Plan, compile_plan
 from simulator.run import header
 from simulator.worlds import Progress, unknowns
@@ -35,13 +36,13 @@ def data_plan(
     Parameters
     ----------
     deal, draws, seed, structures, threads, progress, value
-        As for :func:`simulator.information.information`. Without `value` the payer does not choose, and no item that
-        informs something is valued.
+        As for :func:`simulator.information.information`. Where neither the file nor `value` says what an additional
+        outcome is worth, the payer does not choose, and no item that informs something is valued.
 
     Returns
     -------
     dict
-        The header, ``value``, ``notes``; ``items`` by name: ``kind``, ``needed_by``, ``mandatory``, ``informs``,
+        The header, ``value``, ``valued``, ``notes``; ``items`` by name: ``kind``, ``needed_by``, ``mandatory``, ``informs``,
         ``cost_each_on_its_own`` and ``cost_collected_once`` over the deal, in expected money, not discounted;
         ``worth_here``, the EVPPI for the payer's choice in this deal, ``worth_later``, the same for the people and
         decisions that ``evidence_serves`` states, and ``advice``: "must" (mandatory), "drop" (collected once it costs
@@ -58,26 +59,25 @@ def data_plan(
     groups = list(dict.fromkeys(tuple(each) for each in names.values() if len(each) > 1))
     found: Mapping[str, Any] = {}
     notes = []
-    if value:
+    worths = valued(plan, value)
+    if worths:
         answer = information(deal, draws, seed, structures, threads, progress, value, groups)
         found = answer["decisions"]["payer"]["information"]
     else:
-        notes.append("nothing is valued: that needs the worth of an additional outcome")
-    here = float((plan.expected[plan.cohorts["people_at"]] * plan.expected[plan.cohorts["referrals_at"]]).sum())
-    later = 0.0
-    if deal.evidence_serves is not None and here > 0.0:
-        served = deal.evidence_serves
-        later = served.people.mean() * served.decisions.mean() / here
-    items = {name: _item(plan, name, here, later, names[name], found, bool(value)) for name in deal.data_items}
+        notes.append("nothing is valued: neither the file nor --value says what an additional outcome is worth")
+    here, stated = people_of(plan), serves(plan)
+    later = 0.0 if stated["people"] is None else stated["times"]
+    items = {name: _item(plan, name, here, later, names[name], found, bool(worths)) for name in deal.data_items}
     total = {
         key: {part: sum(each[key] for each in kept) for part, kept in _parts(items).items()}
         for key in ("cost_each_on_its_own", "cost_collected_once")
     }
-    serves = None
+    served = None
     if deal.evidence_serves is not None:
-        serves = {key: getattr(deal.evidence_serves, key).mean() for key in ("people", "decisions")}
-    head = header(deal, seed, draws) | {"value": dict(value or {}), "notes": notes, "people_here": here}
-    return head | {"evidence_serves": serves, "items": items, "total": total}
+        served = {key: getattr(deal.evidence_serves, key).mean() for key in ("people", "decisions")}
+    head = header(deal, seed, draws) | {"value": dict(value or {}), "valued": worths}
+    head |= {"notes": notes, "people_here": here}
+    return head | {"evidence_serves": served, "items": items, "total": total}
 
 
 def _parts(items: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

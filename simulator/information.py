@@ -23,10 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator import ledger
+from simulator.benefit import valued
 from simulator.deal import Deal
 from simulator.plan import Plan
 from simulator.run import Replicates, Simulation, header
-from simulator.worlds import Progress, Unknown, Worlds, asked, mean, net_benefit, unknowns
+from simulator.worlds import Progress, Unknown, Worlds, asked, mean, unknowns
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -36,6 +37,7 @@ FOLDS = 5
 NOTHING = "nothing"
 FUND, NOT_FUND = "fund", "do not fund"
 EVERYTHING = "everything not known"
+NOT_VALUED = "the payer's choice is left out: neither the file nor --value says what an additional outcome is worth"
 _MOST_CROSSED = 6
 _LEAST_DRAWS = 100
 _HINGES = (-1.2815515655446004, -0.6744897501960817, 0.0, 0.6744897501960817, 1.2815515655446004)
@@ -51,6 +53,13 @@ class Pilot(NamedTuple):
     arm: float = 1.0
 
 
+class Arm(NamedTuple):
+    """A comparison arm of the deal itself: people without the service, over all cohorts."""
+
+    people: float
+    cost: float | None = None
+
+
 def information(
     deal: Deal,
     draws: int = DRAWS,
@@ -61,6 +70,7 @@ def information(
     value: Mapping[str, float] | None = None,
     groups: Sequence[Sequence[str]] = (),
     pilots: Sequence[Pilot] = (),
+    arms: Sequence[Arm] = (),
 ) -> dict[str, Any]:
     """Value information for the payer's choice among the structures and nothing, and for each investor's.
 
@@ -69,44 +79,51 @@ def information(
     deal, draws, seed, structures, threads, progress
         As for :func:`simulator.simulate`. The payer chooses among the structures asked for, and nothing.
     value
-        Money for one additional outcome by name; the payer's net benefit is the value of the additional outcomes less
-        the present value of its cost. Without it there is no payer's choice.
+        Money for one additional outcome by name, in place of what the file says it is worth. The payer's net benefit is
+        the worth of the additional outcomes (the file's savings and social values, or these) less the present value of
+        its cost. Where neither says anything there is no payer's choice.
     groups
         Names of unknowns to be known together, besides each alone and everything.
     pilots
         Studies to be valued.
+    arms
+        Sizes of the comparison arm of this deal, to be valued for a later decision.
 
     Returns
     -------
     dict
-        The header, ``value`` as given, ``notes`` on what is left out and why, and ``decisions``: ``payer``, and
+        The header, ``value`` as given, ``valued`` (which worth counts), ``notes`` on what is left out and why,
+        ``later`` (people and decisions that the evidence will serve, as the file states, and ``times``, how many
+        decisions like this one they are) and ``decisions``: ``payer``, and
         ``investor: STRUCTURE`` for each structure with finance, whose choice is to fund at a positive net present
         value. Each has ``options`` (mean net benefit), ``best``, ``foresight`` (what is gained by knowing each draw in
         advance, luck included: the bound of all others), ``information`` by unknown, group, and "everything not known"
         (no luck: the expected value of perfect information), each an estimate, and ``pilots``: ``people``,
-        ``comparison``, ``worth``, ``cost``, ``net``.
+        ``comparison``, ``worth``, ``cost``, ``net``; ``arms``: the same, and ``worth_later``. A pilot comes before
+        this choice. The deal's own arm reports when the choice has been made: ``worth`` is for one later choice like
+        this one, ``worth_later`` for all that the evidence will serve, and ``net`` is that less the cost.
 
     Raises
     ------
     KeyError
         For an unknown structure, outcome or name in a group.
     ValueError
-        If a pilot has no people.
+        If a pilot or an arm has no people.
     """
-    names, plan = asked(deal, structures, value)
+    names, plan, benefit = asked(deal, structures, value)
     listed = {each.name: each for each in unknowns(plan)}
     wanted: dict[str, list[Unknown]] = {name: [each] for name, each in listed.items()}
     for group in groups:
         wanted[" + ".join(group)] = [listed[name] for name in group]
     wanted[EVERYTHING] = list(listed.values())
-    worlds = Worlds(threads, progress, draws * (1 + 2 * len(pilots)))
+    worlds = Worlds(threads, progress, draws * (1 + 2 * len(pilots) + (2 if _bare(plan) else 1) * len(arms)))
     columns = [each.columns[0] for each in listed.values()]
     kept = (ledger.COST_PV, ledger.NPV)
-    world = worlds(Simulation(plan, seed, names), draws, columns, kept)
+    world = worlds(Simulation(plan, seed, names), draws, columns, kept, benefit=benefit)
     known = {name: world.values[:, i] for i, name in enumerate(listed)}
     choices: dict[str, tuple[tuple[str, ...], Choice]] = {}
-    if value:
-        benefits = [net_benefit(plan, world, name, world.found[name][:, 0], value) for name in names]
+    if benefit is not None:
+        benefits = [world.benefit[name] - world.found[name][:, 0] for name in names]
         choices["payer"] = ((*names, NOTHING), Choice(np.column_stack([*benefits, np.zeros(draws)])))
     for name in names:
         if plan.structures[name].finance.has:
@@ -119,6 +136,7 @@ def information(
             "foresight": mean(choice.foresight()),
             "information": {},
             "pilots": [],
+            "arms": [],
         }
         for label, (options, choice) in choices.items()
     }
@@ -130,8 +148,31 @@ def information(
         terms = Terms(_results_of(worlds, plan, seed, draws, pilot))
         for label, (_, choice) in choices.items():
             decisions[label]["pilots"].append(_pilot_answer(choice.gain(terms), pilot))
-    notes = [] if value else ["the payer's choice is left out: it needs the value of an additional outcome"]
-    return header(deal, seed, draws) | {"value": dict(value or {}), "notes": notes, "decisions": decisions}
+    later = serves(plan)
+    for arm in arms:
+        terms = Terms(_results_of_deal(worlds, plan, seed, draws, arm))
+        for label, (_, choice) in choices.items():
+            decisions[label]["arms"].append(_arm_answer(choice.gain(terms), arm, people_of(plan), later["times"]))
+    notes = [] if benefit is not None else [NOT_VALUED]
+    head = header(deal, seed, draws) | {"value": dict(value or {}), "valued": valued(plan, value)}
+    return head | {"notes": notes, "later": later, "decisions": decisions}
+
+
+def people_of(plan: Plan) -> float:
+    """People whom the parties expect to be referred."""
+    return float((plan.expected[plan.cohorts["people_at"]] * plan.expected[plan.cohorts["referrals_at"]]).sum())
+
+
+def serves(plan: Plan) -> dict[str, Any]:
+    """How many later decisions like this one the evidence will serve: one, unless the file states it.
+
+    What knowing something is worth grows in proportion to the people that a decision is about.
+    """
+    stated, here = plan.deal.evidence_serves, people_of(plan)
+    if stated is None or here <= 0.0:
+        return {"people": None, "decisions": None, "times": 1.0}
+    people, decisions = stated.people.mean(), stated.decisions.mean()
+    return {"people": people, "decisions": decisions, "times": people * decisions / here}
 
 
 def _pilot_answer(gain: Floats, pilot: Pilot) -> dict[str, Any]:
@@ -141,6 +182,84 @@ def _pilot_answer(gain: Floats, pilot: Pilot) -> dict[str, Any]:
     return {"people": people, "comparison": comparison, "worth": worth, "cost": pilot.cost, "net": net}
 
 
+def _arm_answer(gain: Floats, arm: Arm, people: float, times: float) -> dict[str, Any]:
+    worth = mean(gain)
+    later = {key: None if each is None else times * each for key, each in worth.items()}
+    net = None if arm.cost is None else later | {"value": later["value"] - arm.cost}
+    found = {"people": people, "comparison": arm.people, "worth": worth, "worth_later": later}
+    return found | {"cost": arm.cost, "net": net}
+
+
+def _bare(plan: Plan) -> bool:
+    """Whether some outcome has no comparison arm in the file."""
+    return bool((plan.outcomes["arm_people_at"] < 0).any())
+
+
+def _results_of_deal(worlds: Worlds, plan: Plan, seed: int, draws: int, arm: Arm) -> Floats:
+    """What the deal shows with a comparison arm of a size, [draws, 2 O]: rates with the service, and differences.
+
+    The same parameters with other luck, since the choice to come is about other people, and a bias of its own for the
+    arm. What is measured with the service is what is verified of those who are referred. An outcome that has an arm in
+    the file is compared with that arm at its new size, no better and no worse than the file says; any other with people
+    taken at random.
+    """
+    if not arm.people >= 1.0:
+        raise ValueError(f"a comparison arm of {arm.people:g} people; allowed: at least 1")
+    columns = [*plan.cohorts["people_at"], *plan.cohorts["referrals_at"]]
+    people = plan.expected[plan.cohorts["people_at"]] * plan.expected[plan.cohorts["referrals_at"]]
+    sizes = {
+        int(row["arm_people_at"]): arm.people / (people.sum() if row["arm_is_ratio"] else people.size)
+        for row in plan.outcomes
+        if row["arm_people_at"] >= 0
+    }
+    biases = [int(at) for at in plan.outcomes["arm_bias_at"] if at >= 0]
+
+    def change(rows: Floats) -> None:
+        for at, size in sizes.items():
+            rows[:, at] = size
+        if plan.hazard_at >= 0:
+            rows[:, plan.hazard_at] = 0.0
+
+    simulation = Simulation(plan, seed, [], Replicates(luck=1, measurement=1), change)
+    other = Simulation(plan, seed, [], Replicates(parameters=1))
+    simulation.value_keys = [
+        other.value_keys[index] if index in biases else key for index, key in enumerate(simulation.value_keys)
+    ]
+    shown = worlds(simulation, draws, columns, arms=True)
+    number = len(plan.cohort_names)
+    referred = np.floor(shown.values[:, :number] * shown.values[:, number:] + 0.5).sum(axis=1)
+    service = shown.totals[:, :, 0] / np.maximum(referred, 1.0)[:, np.newaxis]
+    without = shown.arms[:, :, 0] / np.maximum(shown.arms[:, :, 1], 1.0)
+    if _bare(plan):
+        alone = plan.outcomes["arm_people_at"] < 0
+        without[:, alone] = _without_service(worlds, plan, seed, draws, arm.people)[:, alone]
+    return np.concatenate([service, service - without], axis=1)
+
+
+def _without_service(worlds: Worlds, plan: Plan, seed: int, draws: int, people: float) -> Floats:
+    """Rates of the outcomes among so many people without the service, [draws, O]."""
+    return _study(worlds, plan, seed, draws, 2, people)[:, :, 2]
+
+
+def _study(worlds: Worlds, plan: Plan, seed: int, draws: int, replicate: int, people: float) -> Floats:
+    """Rates of the outcomes among so many people of the deal's cohorts with other luck, [draws, O, 4]."""
+    at, turnout = plan.cohorts["people_at"], plan.cohorts["referrals_at"]
+    planned = plan.expected[at]
+    if not planned.sum() > 0.0:
+        planned = np.ones(at.size)
+    # whole people, as near to the cohorts' shares as they can be
+    each = np.diff(np.floor(people * np.cumsum(planned) / planned.sum() + 0.5), prepend=0.0)
+
+    def change(rows: Floats) -> None:
+        rows[:, at] = each
+        rows[:, turnout] = 1.0
+        if plan.hazard_at >= 0:
+            rows[:, plan.hazard_at] = 0.0
+
+    simulation = Simulation(plan, seed, [], Replicates(luck=replicate), change)
+    return np.asarray(worlds(simulation, draws).totals / each.sum())
+
+
 def _results_of(worlds: Worlds, plan: Plan, seed: int, draws: int, pilot: Pilot) -> Floats:
     """What a pilot shows in each draw, [draws, 2 O]: rates of the outcomes without the service, and differences.
 
@@ -148,25 +267,9 @@ def _results_of(worlds: Worlds, plan: Plan, seed: int, draws: int, pilot: Pilot)
     """
     if pilot.people * min(pilot.arm, 1.0) < 1.0:
         raise ValueError(f"a pilot of {pilot.people:g} people; allowed: at least 1 on either side")
-    rates = []
-    for replicate, people in ((1, pilot.people), (2, pilot.people * pilot.arm)):
-        at, turnout = plan.cohorts["people_at"], plan.cohorts["referrals_at"]
-        planned = plan.expected[at]
-        if not planned.sum() > 0.0:
-            planned = np.ones(at.size)
-        # whole people, as near to the cohorts' shares as they can be
-        each = np.diff(np.floor(people * np.cumsum(planned) / planned.sum() + 0.5), prepend=0.0)
-
-        def change(rows: Floats, each: Floats = each, at: Ints = at, turnout: Ints = turnout) -> None:
-            rows[:, at] = each
-            rows[:, turnout] = 1.0
-            if plan.hazard_at >= 0:
-                rows[:, plan.hazard_at] = 0.0
-
-        simulation = Simulation(plan, seed, [], Replicates(luck=replicate), change)
-        totals = worlds(simulation, draws).totals
-        rates.append(totals[:, :, replicate] / each.sum())  # true outcomes, and those without the service
-    return np.concatenate([rates[1], rates[0] - rates[1]], axis=1)
+    service = _study(worlds, plan, seed, draws, 1, pilot.people)[:, :, 1]
+    without = _without_service(worlds, plan, seed, draws, pilot.people * pilot.arm)
+    return np.concatenate([without, service - without], axis=1)
 
 
 class Choice:

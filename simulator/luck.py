@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator import ledger
+from simulator.benefit import valued
 from simulator.deal import Deal
 from simulator.run import Replicates, Simulation, header
-from simulator.worlds import Progress, Worlds, asked, net_benefit, ratio
+from simulator.worlds import Progress, Worlds, asked, ratio
 
 Floats = NDArray[np.float64]
 
@@ -47,12 +48,13 @@ def luck(
     deal, draws, seed, structures, threads, progress
         As for :func:`simulator.simulate`; each draw is simulated three times.
     value
-        Money for one additional outcome by name; without it there is no net benefit.
+        Money for one additional outcome by name, in place of what the file says it is worth; where neither says
+        anything there is no net benefit.
 
     Returns
     -------
     dict
-        The header, ``value`` as given, ``order``, and by structure and metric: ``sd``, ``count`` of the draws in which
+        The header, ``value`` as given, ``valued`` (which worth counts), ``order``, and by structure and metric: ``sd``, ``count`` of the draws in which
         the metric is defined in all three replicates, and ``shares`` of the variance, each with its standard error,
         which add to 1. Null where the metric is undefined or does not vary.
 
@@ -61,10 +63,11 @@ def luck(
     KeyError
         For an unknown structure or outcome.
     """
-    names, plan = asked(deal, structures, value)
+    names, plan, benefit = asked(deal, structures, value)
     worlds = Worlds(threads, progress, 3 * draws)
     replicates = (Replicates(), Replicates(luck=1, measurement=1), Replicates(measurement=1))
-    simulated = [worlds(Simulation(plan, seed, names, each), draws, kept=tuple(_KEPT.values())) for each in replicates]
+    kept = tuple(_KEPT.values())
+    simulated = [worlds(Simulation(plan, seed, names, each), draws, kept=kept, benefit=benefit) for each in replicates]
     answers = {}
     for name in names:
         found: dict[str, Any] = {}
@@ -73,11 +76,12 @@ def luck(
             if metric != "cost":
                 found[metric] = split(*three)
                 continue
-            if value:
+            if benefit is not None:
                 pairs = zip(simulated, three, strict=True)
-                found["net_benefit"] = split(*(net_benefit(plan, world, name, cost, value) for world, cost in pairs))
+                found["net_benefit"] = split(*(world.benefit[name] - cost for world, cost in pairs))
         answers[name] = found
-    return header(deal, seed, draws) | {"value": dict(value or {}), "order": list(ORDER), "structures": answers}
+    head = header(deal, seed, draws) | {"value": dict(value or {}), "valued": valued(plan, value)}
+    return head | {"order": list(ORDER), "structures": answers}
 
 
 def split(first: Floats, luck_again: Floats, measured_again: Floats) -> dict[str, Any] | None:

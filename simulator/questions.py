@@ -41,12 +41,18 @@ def _rows(path: tuple[str, ...], found: Any) -> Iterator[Row]:
 
 
 def _head(data: Mapping[str, Any], more: str = "") -> Text:
-    worth = "; ".join(f"{name} {as_money(each)}" for name, each in data.get("value", {}).items())
-    more += f"\nworth of one additional outcome: {worth}" if worth else ""
+    worths = "; ".join(f"{name} {_worth(each)}" for name, each in data.get("valued", {}).items())
+    more += f"\nworth of an additional outcome: {worths}" if worths else ""
     return Text(
         f"{data['deal']} ({data['currency']})\n{data['draws']:,} draws, seed {data['seed']}, "
         f"simulator {data['version']}, deal {data['deal_hash'][:12]}{more}\n"
     )
+
+
+def _worth(found: Mapping[str, Any]) -> str:
+    if "each" in found:
+        return f"{as_money(found['each'])}, as asked"
+    return "by the file's " + ", ".join([*found["savings"], *found["social_value"]])
 
 
 def triggers_tables(data: Mapping[str, Any]) -> list[Any]:
@@ -178,7 +184,9 @@ def _even(found: Mapping[str, Any], unit: str) -> str:
 
 def information_tables(data: Mapping[str, Any]) -> list[Any]:
     """Tables of the value of information, the most valuable first, for each decision."""
-    tables: list[Any] = [_head(data)]
+    later = data["later"]
+    served = "" if later["people"] is None else _later(later)
+    tables: list[Any] = [_head(data, served and f"\nlater choices that the evidence serves: {served}")]
     for label, found in data["decisions"].items():
         options = "; ".join(f"{option} {as_estimate(each, as_money)}" for option, each in found["options"].items())
         table = new_table(f"{label}: chooses {found['best']}", "what would be known", ["worth"])
@@ -191,6 +199,13 @@ def information_tables(data: Mapping[str, Any]) -> list[Any]:
             net = "" if each["net"] is None else f"; less its cost {as_estimate(each['net'], as_money)}"
             people = f"pilot: {each['people']:,.0f} people, {each['comparison']:,.0f} to compare"
             table.add_row(people, as_estimate(each["worth"], as_money) + net)
+        for each in found["arms"]:
+            people = f"the deal, with a comparison arm of {each['comparison']:,.0f}"
+            gain = f"{as_estimate(each['worth'], as_money)} to one later choice"
+            if data["later"]["people"] is not None:
+                gain += f", {as_estimate(each['worth_later'], as_money)} to all"
+            net = "" if each["net"] is None else f"; less its cost {as_estimate(each['net'], as_money)}"
+            table.add_row(people, gain + net)
         tables += [Text(f"{label}: mean net benefit of {options}"), table]
         idle = [name for name in worth if name not in moving]
         if idle:
@@ -199,14 +214,14 @@ def information_tables(data: Mapping[str, Any]) -> list[Any]:
     return [*tables, *(Text(line) for line in data["notes"])]
 
 
+def _later(served: Mapping[str, Any]) -> str:
+    return f"{served['decisions']:,.0f} decisions on {served['people']:,.0f} people each"
+
+
 def data_plan_tables(data: Mapping[str, Any]) -> list[Any]:
     """Tables of a data plan: costs both ways, and the most that each item could be worth."""
     serves = data["evidence_serves"]
-    later = (
-        ""
-        if serves is None
-        else f"; later: {serves['decisions']:,.0f} decisions on {serves['people']:,.0f} people each"
-    )
+    later = "" if serves is None else f"; later: {_later(serves)}"
     tables: list[Any] = [_head(data, f"\nhere: one decision on {data['people_here']:,.0f} people{later}")]
     columns = ["needed by", "mandatory", "cost, each its own", "collected once", "worth here ≤", "later ≤", ""]
     table = new_table(f"Data plan, {data['currency']}", "", columns)

@@ -21,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator import ledger
+from simulator.benefit import Benefit, valued
 from simulator.deal import Deal
 from simulator.plan import Plan
 from simulator.run import Replicates, Simulation, header
-from simulator.worlds import Progress, Unknown, World, Worlds, asked, mean, net_benefit, ratio, unknowns
+from simulator.worlds import Progress, Unknown, World, Worlds, asked, mean, ratio, unknowns
 
 Floats = NDArray[np.float64]
 
@@ -51,7 +52,7 @@ class _Bench(NamedTuple):
     names: list[str]
     draws: int
     worlds: Worlds
-    value: Mapping[str, float]
+    benefit: Benefit | None
 
     def metrics(self, world: World) -> dict[str, dict[str, Floats]]:
         """Metrics of each draw by structure; those that are nowhere defined are left out."""
@@ -60,8 +61,8 @@ class _Bench(NamedTuple):
             each = {metric: found[:, i] for i, metric in enumerate(_METRICS)}
             if self.plan.structures[name].finance.has:
                 del each["surplus"]  # investors bear what the provider would
-            if self.value:
-                each["net_benefit"] = net_benefit(self.plan, world, name, each["cost_present_value"], self.value)
+            if self.benefit is not None:
+                each["net_benefit"] = world.benefit[name] - each["cost_present_value"]
             answers[name] = each
         return answers
 
@@ -77,7 +78,8 @@ class _Bench(NamedTuple):
         return self.simulate(Simulation(self.plan, self.seed, names, change=change))
 
     def simulate(self, simulation: Simulation) -> dict[str, dict[str, Floats]]:
-        return self.metrics(self.worlds(simulation, self.draws, kept=tuple(_METRICS.values())))
+        kept = tuple(_METRICS.values())
+        return self.metrics(self.worlds(simulation, self.draws, kept=kept, benefit=self.benefit))
 
 
 def _quantile(plan: Plan, index: int, u: float) -> float:
@@ -101,12 +103,13 @@ def sensitivity(
     deal, draws, seed, structures, threads, progress
         As for :func:`simulator.simulate`; every draw is simulated six times and more for each unknown.
     value
-        Money for one additional outcome by name; without it there is no net benefit.
+        Money for one additional outcome by name, in place of what the file says it is worth; where neither says
+        anything there is no net benefit.
 
     Returns
     -------
     dict
-        The header, ``value`` as given; ``unknowns`` by name: unit, distribution, and the 10th, 50th and 90th
+        The header, ``value`` as given, ``valued`` (which worth counts); ``unknowns`` by name: unit, distribution, and the 10th, 50th and 90th
         percentile; ``notes``, what is refused and why; and by structure and metric: ``mean``; ``tornado`` by unknown,
         the mean with it at its 10th (``low``) and 90th percentile (``high``), and ``swing``, the paired difference;
         ``break_even`` by unknown where the metric has one (a multiple of 1, a net present value, surplus or net benefit
@@ -119,11 +122,11 @@ def sensitivity(
     KeyError
         For an unknown structure or outcome.
     """
-    names, plan = asked(deal, structures, value)
+    names, plan, benefit = asked(deal, structures, value)
     listed = unknowns(plan)
     groups = _groups(plan, listed)
     total = draws * (4 + 5 * len(listed) + len(groups))
-    bench = _Bench(plan, seed, names, draws, Worlds(threads, progress, total), value or {})
+    bench = _Bench(plan, seed, names, draws, Worlds(threads, progress, total), benefit)
     base = bench.simulate(Simulation(plan, seed, names))
     answers: dict[str, dict[str, Any]] = {
         name: {
@@ -137,7 +140,7 @@ def sensitivity(
         _one_at_a_time(bench, unknown, answers)
     _variance(bench, base, groups, answers)
     described = {each.name: _described(plan, each) for each in listed}
-    head = header(deal, seed, draws) | {"value": dict(value or {})}
+    head = header(deal, seed, draws) | {"value": dict(value or {}), "valued": valued(plan, value)}
     return head | {"unknowns": described, "notes": _notes(groups), "structures": answers}
 
 

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator import ledger, metrics
+from simulator.benefit import Benefit, benefit_of
 from simulator.deal import Deal, structure_names
 from simulator.draws import Flags
-from simulator.parameters import as_effective
+from simulator.outcomes import ARM_PEOPLE, ARM_TOTAL
 from simulator.plan import Plan, compile_plan
 from simulator.run import (
     BLOCK,
@@ -40,8 +41,10 @@ class World(NamedTuple):
     """[draws, columns asked for] value rows."""
     totals: Floats
     """[draws, O, 4] verified, true, without the service, additional."""
-    additional: dict[str, Floats]
-    """By structure, [draws, O] additional outcomes: its own where it has a relative effectiveness."""
+    arms: Floats
+    """[draws, O, 2] of the comparison arms of all cohorts, total and effective size; empty unless asked for."""
+    benefit: dict[str, Floats]
+    """By structure, [draws] worth of its additional outcomes; empty unless asked for."""
     found: dict[str, Floats]
     """By structure, [draws, metrics asked for]; columns in the order asked for."""
     met: dict[str, Flags]
@@ -77,6 +80,8 @@ class Worlds:
         kept: Sequence[int] = (),
         *,
         flags: bool = False,
+        arms: bool = False,
+        benefit: Benefit | None = None,
     ) -> World:
         """Simulate draws 0..draws-1 of one world.
 
@@ -88,6 +93,10 @@ class Worlds:
             Columns of the value row and metrics (constants of :mod:`simulator.ledger`) that are kept of each draw.
         flags
             Whether to keep which triggers were met.
+        arms
+            Whether to keep what the comparison arms show.
+        benefit
+            What additional outcomes are worth, if that is to be kept.
 
         Raises
         ------
@@ -98,7 +107,7 @@ class Worlds:
         """
         plan, names = simulation.plan, simulation.names
         shape = {name: (len(plan.clause_names[name]), len(plan.cohort_names) + 2) for name in names}
-        numbers = len(columns) + 4 * len(plan.outcome_names) + len(kept) * len(names)
+        numbers = len(columns) + 4 * len(plan.outcome_names) + (len(kept) + (benefit is not None)) * len(names)
         needed = predicted_bytes(simulation, min(draws, BLOCK), self.threads) + 8 * self.held * draws * numbers
         free = available_bytes()
         if free is not None and needed > free:
@@ -107,11 +116,11 @@ class Worlds:
                 "allowed: fewer draws, structures or threads"
             )
         totals = np.empty((draws, len(plan.outcome_names), 4))
-        alike = {name: as_effective(plan, name, plan.expected[np.newaxis]) is None for name in names}
         world = World(
             np.empty((draws, len(columns))),
             totals,
-            {name: totals[:, :, 3] if alike[name] else np.empty(totals.shape[:2]) for name in names},
+            np.empty((draws if arms else 0, len(plan.outcome_names), 2)),
+            {name: np.empty(0 if benefit is None else draws) for name in names},
             {name: np.empty((draws, len(kept))) for name in names},
             {name: np.zeros((draws if flags else 0, *shape[name]), np.int8) for name in names},
         )
@@ -125,9 +134,10 @@ class Worlds:
                 part = rows[low - start : high - start]
                 shared = simulation.outcomes(low, part)
                 totals[low:high] = shared[2]
+                if arms:
+                    world.arms[low:high] = shared[0].arms[:, :, :, [ARM_TOTAL, ARM_PEOPLE]].sum(axis=2)
                 for name in names:
-                    out, stops, own, capped = simulation.outcomes_under(name, low, part, shared)
-                    world.additional[name][low:high] = own[:, :, 3]
+                    out, stops, _, capped = simulation.outcomes_under(name, low, part, shared)
                     met = np.zeros(shape[name], np.int64)
                     found, *_ = simulation.settle(
                         name, part, out, stops, capped, met, world.met[name][low:high] if flags else None
@@ -135,6 +145,8 @@ class Worlds:
                     if found[:, ledger.BROKEN].any():
                         raise DefectError(f"the accounts of {name!r} do not balance between draws {low} and {high}")
                     world.found[name][low:high] = found[:, list(kept)]
+                    if benefit is not None:
+                        world.benefit[name][low:high] = benefit.of(part, out, found[:, ledger.STOP_AT])
             return end - start
 
         starts = range(0, draws, BLOCK)
@@ -146,8 +158,10 @@ class Worlds:
         return world
 
 
-def asked(deal: Deal, structures: Iterable[str] | None, value: Mapping[str, float] | None) -> tuple[list[str], Plan]:
-    """Names of the structures asked for, and the plan of a deal.
+def asked(
+    deal: Deal, structures: Iterable[str] | None, value: Mapping[str, float] | None
+) -> tuple[list[str], Plan, Benefit | None]:
+    """Names of the structures asked for, the plan of a deal, and what additional outcomes are worth, if anything.
 
     Raises
     ------
@@ -155,10 +169,7 @@ def asked(deal: Deal, structures: Iterable[str] | None, value: Mapping[str, floa
         For a structure, or an outcome that has a value, which the deal has not.
     """
     names, plan = structure_names(deal, structures), compile_plan(deal)
-    for outcome in value or {}:
-        if outcome not in plan.outcome_names:
-            raise KeyError(outcome)
-    return names, plan
+    return names, plan, benefit_of(plan, value)
 
 
 def mean(values: Floats) -> dict[str, Any]:
@@ -169,27 +180,6 @@ def mean(values: Floats) -> dict[str, Any]:
 def ratio(above: Floats, below: Floats) -> dict[str, Any]:
     """Ratio of two means with its standard error by the delta method, for output."""
     return dict(metrics.CoMoments.of(above, below).estimate())
-
-
-def net_benefit(
-    plan: Plan, world: World, structure: str, cost_present_value: Floats, value: Mapping[str, float]
-) -> Floats:
-    """Payer's net benefit of each draw: the stated value of every additional outcome, less the payer's cost.
-
-    Parameters
-    ----------
-    structure
-        Whose additional outcomes count.
-    cost_present_value
-        [draws] payments and own costs, at the payer's rate.
-    value
-        Money for one additional outcome, by name; outcomes that are left out have none. It is not discounted.
-    """
-    benefit = np.zeros(cost_present_value.size)
-    for index, name in enumerate(plan.outcome_names):
-        if name in value:
-            benefit += value[name] * world.additional[structure][:, index]
-    return benefit - cost_present_value
 
 
 _ABOUT_DATA = {"data_items", "evidence_serves"}

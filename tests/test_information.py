@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from closeness import LIMIT
-from scipy.stats import binom, norm
+from scipy.stats import betabinom, binom, norm
 
+from simulator.compare import compare
 from simulator.dealfile import load, loads
-from simulator.information import EVERYTHING, NOTHING, Choice, Pilot, Terms, information
+from simulator.information import EVERYTHING, NOTHING, Arm, Choice, Pilot, Terms, information
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
 DRAWS = 32_768
@@ -192,6 +193,128 @@ def test_a_pilot_is_worth_what_its_posterior_is(deal):
     assert many["net"] is None
 
 
+ARMS = CHOICE.replace("quantities: {effect: \"normal(mean 10%, sd 5%)\"}", "").replace(
+    "outcomes: {placed: {without_service: 40%, effect: effect, effect_as: units}}",
+    "outcomes: {path: {steps: {placed: {chance: 50%}}, without_service: {first_step: 'beta(mean 40%, sd 10%)'}}}",
+)
+SCORES = """
+deal: points, measured against others
+time: {start: 2020-01, step: year, horizon: 2 years}
+rates: {payer: 0%, investor: 0%}
+cohorts: {all: {people: 400, referred: 2020-01 to 2020-12}}
+outcomes:
+  points:
+    counts: score
+    without_service: normal(mean 50, sd 4)
+    effect: normal(mean 2, sd 1)
+    effect_as: units
+    spread: 15
+    comparison_arm: {people: 1 per person, effective_share: 60%, shared_bias: 0% ± 1.5%}
+measures: {more: {increase_in: points, against: comparison_arm, as: per person}}
+structures:
+  card: {pays: {points: {for: all cohorts that ran, amount: {price: 1, times: more}}}}
+  fee: {fee: 82000, paid: at the start}
+data_items: {tests: {kind: impact, needed_by: them, cost: 10}}
+evidence_serves: {people: 200, decisions: 6}
+"""
+
+
+def exact_arm(people):
+    """Beta-binomial: what the service does is known, and the arm alone tells what would have come without it."""
+    a, b = 9.2, 13.8
+    seen = np.arange(people + 1)
+    gain = 100_000 * (0.5 - (a + seen) / (a + b + people)) - 10_500
+    return (betabinom.pmf(seen, people, a, b) * np.maximum(gain, 0.0)).sum()
+
+
+def test_an_arm_of_the_deal_is_worth_what_its_posterior_is():
+    found = information(loads(ARMS), DRAWS, structures=["fee"], value={"placed": 100.0}, arms=[Arm(20, 300.0), Arm(300)])
+    few, many = found["decisions"]["payer"]["arms"]
+    assert (few["people"], few["comparison"]) == (1000.0, 20)
+    assert is_near_to(few["worth"], exact_arm(20))
+    assert is_near_to(many["worth"], exact_arm(300))
+    # negative control: arms of other sizes
+    assert not is_near_to(few["worth"], exact_arm(30))
+    assert not is_near_to(many["worth"], exact_arm(60))
+    assert found["later"] == {"people": None, "decisions": None, "times": 1.0}
+    assert few["worth_later"] == few["worth"]
+    assert few["net"]["value"] == pytest.approx(few["worth"]["value"] - 300.0)
+    assert few["net"]["standard_error"] == few["worth"]["standard_error"]
+    assert many["net"] is None
+
+
+def exact_scores(people, *, share=0.6, bias=0.015):
+    """Linear and normal: the sd of the mean effect that is expected after both groups have been measured."""
+    level = 4.0**2
+    with_service = level + 1.0 + 15.0**2 / 400
+    compared = level + 15.0**2 / (share * people) + (50 * bias) ** 2
+    cov = np.array([1.0, 0.0])  # of the effect with what is measured with the service, and without
+    seen = np.array([[with_service, level], [level, compared]])
+    learnt = (cov @ np.linalg.solve(seen, cov)) ** 0.5
+    return unit_loss(100 * 400 * 2.0 - 82_000, 100 * 400 * learnt)
+
+
+def test_an_arm_of_the_file_is_as_good_as_the_file_says_and_serves_all_later_decisions():
+    arms = [Arm(50), Arm(400, 5_000.0)]
+    found = information(loads(SCORES), DRAWS, structures=["fee"], value={"points": 100.0}, arms=arms)
+    few, many = found["decisions"]["payer"]["arms"]
+    # negative controls: half as many of them count; no bias
+    assert not is_near_to(few["worth"], exact_scores(50, share=0.3))
+    assert not is_near_to(many["worth"], exact_scores(400, bias=0.0))
+    for each in (few, many):
+        assert is_near_to(each["worth"], exact_scores(each["comparison"]))
+        assert each["worth_later"]["value"] == pytest.approx(3 * each["worth"]["value"])
+        assert each["worth_later"]["standard_error"] == pytest.approx(3 * each["worth"]["standard_error"])
+    assert found["later"] == {"people": 200.0, "decisions": 6.0, "times": 3.0}
+    assert many["net"]["value"] == pytest.approx(many["worth_later"]["value"] - 5_000.0)
+
+
+def test_no_arm_is_worth_more_than_knowing_everything():
+    found = information(load(SCENARIOS / "peterborough.yaml"), 8_192, arms=[Arm(1), Arm(1_000), Arm(100_000)])
+    for each in found["decisions"].values():
+        most = each["information"][EVERYTHING]
+        worths = [arm["worth"]["value"] for arm in each["arms"]]
+        assert worths[2] <= most["value"] + LIMIT * most["standard_error"]
+    worths = [arm["worth"]["value"] for arm in found["decisions"]["payer"]["arms"]]
+    assert worths[0] + 200_000 < worths[1] + 100_000 < worths[2]
+
+
+@pytest.mark.parametrize("name", ["peterborough", "essex"])
+def test_the_payer_s_net_benefit_is_that_of_the_comparison(name):
+    deal = load(SCENARIOS / f"{name}.yaml")
+    options = information(deal, 600)["decisions"]["payer"]["options"]
+    compared = compare(deal, 600, against=["nothing"])["structures"]
+    assert set(options) == {*compared, NOTHING}
+    for each, answers in compared.items():
+        assert options[each]["value"] == pytest.approx(answers["net_benefit"]["mean"], rel=1e-9)
+        assert options[each]["standard_error"] == pytest.approx(answers["net_benefit"]["standard_error"], rel=1e-9)
+
+
+HAPPY = "{happy: {without_service: 10%, effect: 5%, effect_as: units}, placed: {"
+VALUED = f"""
+{CHOICE.replace("{placed: {", HAPPY, 1)}
+savings:
+  nights: {{outcome: placed, to: health, each: 70 once, evidence: some, one_of: nights}}
+  beds: {{outcome: placed, to: council, each: 60 once, evidence: some, one_of: nights}}
+social_value: {{joy: {{outcome: happy, each: 40 once, evidence: some}}}}
+optimism_bias: {{some: 50%}}
+"""
+
+
+def test_a_value_that_is_given_replaces_those_of_the_file_for_this_outcome_only():
+    """Of 1,000 people 100 more are placed and 50 more happy: worth 35 and 20 in the file."""
+    wanted = {(): 100 * 35 + 50 * 20, ("placed",): 100 * 90 + 50 * 20, ("happy",): 100 * 35 + 50 * 90}
+    for names, benefit in wanted.items():
+        answer = information(loads(VALUED), 8_192, structures=["fee"], value=dict.fromkeys(names, 90.0))
+        found = answer["decisions"]["payer"]["options"]["fee"]
+        assert is_near_to(found, benefit - 10_500)
+        assert {name for name, each in answer["valued"].items() if each["source"] == "asked"} == set(names)
+    assert answer["valued"] == {
+        "happy": {"source": "asked", "each": 90.0},
+        "placed": {"source": "file", "savings": ["nights", "beds"], "social_value": []},
+    }
+
+
 def test_nothing_is_worth_more_than_foresight_in_a_deal():
     answer = information(
         load(SCENARIOS / "peterborough.yaml"),
@@ -221,11 +344,12 @@ def test_a_tied_choice_is_not_worth_knowing_what_has_no_influence():
 def test_without_a_value_the_payer_does_not_choose():
     answer = information(loads(CHOICE), 100)
     assert set(answer["decisions"]) == {"investor: card"}
+    assert answer["valued"] == {}
     assert len(answer["notes"]) == 1
 
 
 def test_threads_move_no_number():
-    more = {"value": {"placed": 100.0}, "pilots": [Pilot(10)]}
+    more = {"value": {"placed": 100.0}, "pilots": [Pilot(10)], "arms": [Arm(10)]}
     assert information(loads(CHOICE), 5_000, threads=1, **more) == information(loads(CHOICE), 5_000, threads=3, **more)
 
 
@@ -235,6 +359,8 @@ def test_wrong_names_are_refused():
             information(loads(CHOICE), 10, **wrong)
     with pytest.raises(ValueError, match="pilot"):
         information(loads(CHOICE), 10, pilots=[Pilot(0)])
+    with pytest.raises(ValueError, match="arm"):
+        information(loads(CHOICE), 10, arms=[Arm(0.5)])
 
 
 def test_additional_outcomes_are_those_that_a_structure_has():

@@ -34,7 +34,7 @@ COMMANDS = {
     "triggers": (),
     "luck": VALUE,
     "sensitivity": VALUE,
-    "information": (*VALUE, "--pilot", "20=300", "--pilot", "40", "--group", 'outcomes."job = done".effect + X'),
+    "information": (*VALUE, "--pilot", "20=300", "--pilot", "40", "--arm", "30=1e3", "--arm", "1", "--group", 'outcomes."job = done".effect + X'),
 }
 SECTION = (TOP / "README.md").read_text(encoding="utf-8").partition("## Was it real")[2].partition("\n## ")[0]
 QUESTIONS = re.findall(r"^\| .+? \| `sib (.+?)` \| (.+?) \|$", SECTION, re.MULTILINE)
@@ -109,6 +109,9 @@ WRONG = {
     ("information", "--pilot", "nan"): "at least 1 person",
     ("information", "--pilot", "10=-5"): "at least 1 person",
     ("information", "--pilot", "10", "--pilot-arm", "0.01"): "at least 1 person",
+    ("information", "--arm", "0.5=10"): "at least 1 person",
+    ("information", "--arm", "many"): "at least 1 person",
+    ("information", "--arm", "10=nan"): "at least 1 person",
     ("triggers", "--draws", "0"): "number of draws",
     ("triggers", "--draws", "1e12"): "fewer draws",
 }

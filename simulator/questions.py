@@ -71,7 +71,9 @@ def triggers_tables(data: Mapping[str, Any]) -> list[Any]:
         tables += _power_table(name, found["triggers"])
         for kind, cells in found["sizes"].items():
             if cells is not None:
-                tables += _size_table(f"{name}: any payment over the size of the {kind.replace('_', ' ')}", cells)
+                over = f"over the size of the {kind.replace('_', ' ')}"
+                tables += _size_table(f"{name}: any payment {over}", cells)
+                tables += _power_over_sizes(f"{name}: power, P(any payment) by the true effect, {over}", cells)
     return tables
 
 
@@ -117,9 +119,21 @@ def _power_table(name: str, triggers: Mapping[str, Any]) -> list[Any]:
 
 
 def _size_table(title: str, cells: list[Mapping[str, Any]]) -> list[Any]:
-    table = new_table(title, "times the deal's", [*_TRIGGER_COLUMNS.values(), "expected payment"])
+    table = new_table(title, "times the deal's", ["people", *_TRIGGER_COLUMNS.values(), "expected payment"])
     for each in cells:
-        table.add_row(f"{each['times']:g}", *_trigger_cells(each), as_estimate(each["expected_payment"], as_money))
+        paid = as_estimate(each["expected_payment"], as_money)
+        table.add_row(f"{each['times']:g}", f"{each['people']:,.0f}", *_trigger_cells(each), paid)
+    return [table, Text("")]
+
+
+def _power_over_sizes(title: str, cells: list[Mapping[str, Any]]) -> list[Any]:
+    curves = [each["power"] for each in cells]
+    if curves[0] is None:
+        return []
+    heads = [f"{point['share_of_promise']:.0%} of the promise" for point in curves[0]]
+    table = new_table(title, "times the deal's", ["people", *heads])
+    for each, curve in zip(cells, curves, strict=True):
+        table.add_row(f"{each['times']:g}", f"{each['people']:,.0f}", *(as_probability(point) for point in curve))
     return [table, Text("")]
 
 

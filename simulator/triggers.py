@@ -33,6 +33,8 @@ Change = Callable[[Floats], None]
 
 SHARES_OF_PROMISE = (-0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 """Effects of the power curve, as shares of the promised effect (of the expected one where nothing is promised)."""
+SHARES_AT_SIZES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
+"""Effects of the power curve at each size."""
 SIZES = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Sizes of the comparison arm and of the cohorts, times those of the deal."""
 GRID_DRAWS = 4 * BLOCK
@@ -222,7 +224,8 @@ def triggers(
         which the service can move. Where several effects are read, "no effect" means that none is above zero, "below
         the promise" that one is.
         ``payments``: expected, at the expected effect, and the difference, paired. ``sizes``: the same for any
-        payment, over the size of the comparison arm and of the cohorts, all else (bounds, prices, caps) as it is.
+        payment, and for each trigger under ``triggers``, over the size of the comparison arm and of the cohorts, all
+        else (bounds, prices, caps) as it is: ``times`` the deal's, which is so many ``people`` expected in all.
 
     Notes
     -----
@@ -234,8 +237,8 @@ def triggers(
     plan = compile_plan(deal)
     few = min(draws, GRID_DRAWS // 4 if plan.people else GRID_DRAWS)
     sizes = _sizes(plan)
-    cells = 1 + sum(len(SIZES) - 1 for each in sizes.values() if each is not None)
-    total = 4 * draws + (len(SHARES_OF_PROMISE) + 3 * cells) * few
+    cells = sum(len(SIZES) for each in sizes.values() if each is not None)
+    total = 4 * draws + (len(SHARES_OF_PROMISE) + (1 + len(SHARES_AT_SIZES)) * cells) * few
     bench = _Bench(deal, seed, names, Worlds(threads, progress, total))
     zero, promise = bench.share_of_promise(0.0), bench.share_of_promise(1.0)
     drawn, without, as_promised, expected = (
@@ -259,8 +262,9 @@ def triggers(
             },
             "sizes": {},
         }
+    people = _people(plan)
     for kind, each in sizes.items():
-        cells_of = None if each is None else _over_sizes(bench, each, few, zero, promise)
+        cells_of = None if each is None else _over_sizes(bench, each, few, people[kind])
         for name in names:
             answers[name]["sizes"][kind] = None if cells_of is None else [cell[name] for cell in cells_of]
     effects = {
@@ -279,10 +283,19 @@ def _sizes(plan: Plan) -> dict[str, list[int] | None]:
     return {"comparison_arm": arms or None, "cohort": [int(at) for at in plan.cohorts["people_at"]]}
 
 
-def _over_sizes(
-    bench: _Bench, columns: Iterable[int], draws: int, zero: Change, promise: Change
-) -> list[dict[str, dict[str, Any]]]:
-    """Answers for any payment at each size, by structure."""
+def _people(plan: Plan) -> dict[str, float]:
+    """People expected in the cohorts, and in the largest comparison arm of all outcomes."""
+    each = plan.expected[plan.cohorts["people_at"]] * plan.expected[plan.cohorts["referrals_at"]]
+    arms = [
+        plan.expected[row["arm_people_at"]] * (each.sum() if row["arm_is_ratio"] else each.size)
+        for row in plan.outcomes
+        if row["arm_people_at"] >= 0
+    ]
+    return {"comparison_arm": float(max(arms, default=0.0)), "cohort": float(each.sum())}
+
+
+def _over_sizes(bench: _Bench, columns: Iterable[int], draws: int, people: float) -> list[dict[str, dict[str, Any]]]:
+    """Answers at each size, by structure: those for any payment, and in them those for each trigger."""
     rows = []
     for times in SIZES:
         listed = list(columns)
@@ -290,12 +303,17 @@ def _over_sizes(
         def scale(values: Floats, times: float = times, listed: list[int] = listed) -> None:
             values[:, listed] *= times
 
-        worlds = [bench.world(draws, change, scale) for change in (None, zero, promise)]
+        drawn = bench.world(draws, None, scale)
+        powers = {share: bench.world(draws, bench.share_of_promise(share), scale) for share in SHARES_AT_SIZES}
         row = {}
         for name in bench.names:
-            rule = _rules(bench.plan, bench.effects, name)[-1]
-            paid = mean(worlds[0].found[name][:, _PAYMENTS])
-            row[name] = {"times": times} | _answer(bench, name, rule, *worlds) | {"expected_payment": paid}
+            found = {}
+            for rule in _rules(bench.plan, bench.effects, name):
+                found[rule.label] = _answer(bench, name, rule, drawn, powers[0.0], powers[1.0])
+                found[rule.label]["power"] = _power(name, rule, powers)
+            paid = mean(drawn.found[name][:, _PAYMENTS])
+            size = {"times": times, "people": times * people}
+            row[name] = size | found.pop(ANY) | {"expected_payment": paid, "triggers": found}
         rows.append(row)
     return rows
 

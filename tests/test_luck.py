@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from closeness import LIMIT
 
+from simulator.compare import compare
 from simulator.dealfile import load, loads
 from simulator.luck import luck, split
 
@@ -128,3 +129,14 @@ def test_an_unknown_name_is_refused():
     for wrong in ({"structures": ["none"]}, {"value": {"none": 1.0}}):
         with pytest.raises(KeyError):
             luck(loads(BETA), 10, **wrong)
+
+
+def test_the_net_benefit_is_by_the_worths_of_the_file_unless_others_are_given():
+    deal = load(SCENARIOS / "essex.yaml")
+    by_file, given = (luck(deal, 1_024, structures=["as signed"], value=v) for v in (None, {"days in care": 1e-9}))
+    sd = compare(deal, 1_024, structures=["as signed"], against=[])["structures"]["as signed"]["net_benefit"]["sd"]
+    assert by_file["structures"]["as signed"]["net_benefit"]["sd"] == pytest.approx(sd, rel=0.05)
+    assert by_file["valued"] == {"days in care": {"source": "file", "savings": ["placements"], "social_value": []}}
+    # worth next to nothing: only the cost varies
+    assert given["valued"] == {"days in care": {"source": "asked", "each": 1e-9}}
+    assert given["structures"]["as signed"]["net_benefit"]["sd"] < 0.6 * sd

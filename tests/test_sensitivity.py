@@ -1,12 +1,17 @@
 """Tornado, break-even and indices, against deals whose metrics are linear, or a product, in what is not known."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from closeness import LIMIT
 
+from simulator.compare import compare
 from simulator.copula import normal_correlation
-from simulator.dealfile import loads
+from simulator.dealfile import load, loads
 from simulator.sensitivity import indices, sensitivity
+
+SCENARIOS = Path(__file__).parent.parent / "scenarios"
 
 DRAWS = 16_384
 
@@ -167,3 +172,15 @@ def test_indices_of_a_constant_are_undefined():
 
 def test_threads_move_no_number():
     assert sensitivity(loads(LINEAR), 5_000, threads=1) == sensitivity(loads(LINEAR), 5_000, threads=3)
+
+
+def test_the_net_benefit_is_that_of_the_comparison():
+    deal = load(SCENARIOS / "essex.yaml")
+    found = sensitivity(deal, 128, structures=["as signed"])
+    compared = compare(deal, 128, structures=["as signed"], against=[])["structures"]["as signed"]["net_benefit"]
+    mean = found["structures"]["as signed"]["net_benefit"]["mean"]
+    assert mean["value"] == pytest.approx(compared["mean"], rel=1e-9)
+    # what a day is worth moves it, and no other metric
+    for metric, each in found["structures"]["as signed"].items():
+        swing = each["tornado"]["savings.placements.each"]["swing"]["value"]
+        assert (swing > 1e6) if metric == "net_benefit" else (swing == 0.0)

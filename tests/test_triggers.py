@@ -9,7 +9,7 @@ from scipy.stats import binom, norm
 
 from simulator.dealfile import load, loads
 from simulator.run import simulate
-from simulator.triggers import GRID_DRAWS, SHARES_OF_PROMISE, SIZES, triggers
+from simulator.triggers import GRID_DRAWS, SHARES_AT_SIZES, SHARES_OF_PROMISE, SIZES, triggers
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
 DRAWS = 40_000
@@ -91,8 +91,21 @@ def test_twice_the_people_are_twice_the_people(group):
     cells = {each["times"]: each for each in group["structures"]["threshold"]["sizes"]["cohort"]}
     assert list(cells) == list(SIZES)
     for times, each in cells.items():
-        exact = chance(0.0, int(PEOPLE * times))
-        assert is_close(z_of_share(each["false_trigger"]["probability"], exact, GRID_DRAWS) if exact else 0.0)
+        people = int(PEOPLE * times)
+        assert each["people"] == people
+        assert [point["share_of_promise"] for point in each["power"]] == list(SHARES_AT_SIZES)
+        for point in each["power"]:
+            exact, other = (chance(point["effect"], number) for number in (people, people + 3))
+            if not 1e-9 < exact < 1 - 1e-9:
+                assert point["probability"] == pytest.approx(exact, abs=1e-8)
+                continue
+            assert is_close(z_of_share(point["probability"], exact, GRID_DRAWS))
+            if 0.1 < exact < 0.9 and other < 1 - 1e-9:
+                # negative control: three people more
+                assert not is_close(z_of_share(point["probability"], other, GRID_DRAWS))
+        zero, *_, promise = (point["probability"] for point in each["power"] if point["share_of_promise"] in {0, 1})
+        assert each["false_trigger"]["probability"] == zero
+        assert each["missed_trigger"]["probability"] == pytest.approx(1 - promise)
     assert group["structures"]["threshold"]["sizes"]["comparison_arm"] is None
 
 
@@ -105,7 +118,18 @@ def test_the_size_of_the_deal_gives_the_answers_of_the_deal():
         assert {key: same[key] for key in whole if key != "power"} == {
             key: whole[key] for key in whole if key != "power"
         }
+        by_label = {"any payment": same} | same["triggers"]
+        assert set(by_label) == set(found["triggers"])
+        for label, each in found["triggers"].items():
+            assert by_label[label]["false_trigger"] == each["false_trigger"]
+            assert by_label[label]["power"] == [
+                point for point in each["power"] if point["share_of_promise"] in SHARES_AT_SIZES
+            ]
         assert same["expected_payment"] == found["payments"]["expected"]
+    assert {kind: cells[2]["people"] for kind, cells in found["sizes"].items()} == {
+        "comparison_arm": pytest.approx(29_000),
+        "cohort": pytest.approx(2_900),
+    }
     # a larger comparison arm has fewer false triggers
     false = [each["false_trigger"]["probability"] for each in found["sizes"]["comparison_arm"]]
     assert false == sorted(false, reverse=True)

@@ -32,6 +32,7 @@ is what the service side gets under the outcomes contract beyond what it gets un
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -395,6 +396,8 @@ class _Question:
         columns.series[*here, "lowest_cash"] = (
             ours["found"][:, book_of.LOWEST_CASH] - theirs["found"][:, book_of.LOWEST_CASH]
         )
+        for label, column in self._apart(theirs).items():
+            columns.means[*here, "theirs", *label] = column
         mine, yours = self.payers(name), self.payers(theirs_name)
         for payer in dict.fromkeys([*mine, *yours]):
             its_cost = (
@@ -405,6 +408,13 @@ class _Question:
             columns.means[*here, "payer", payer, "cost_difference"] = its_cost
             columns.means[*here, "payer", payer, "savings_difference"] = its_savings
             columns.means[*here, "payer", payer, "net_difference"] = its_savings - its_cost
+
+    def _apart(self, side: Arrays) -> dict[Label, Floats]:
+        """What is compared of one side, by label: for the errors that differences would have unpaired."""
+        found: dict[Label, Floats] = {("cost",): side["found"][:, book_of.COST_PV]}
+        found |= {("savings",): self.saved(side), ("net_benefit",): self.net_benefit(side)} if self.valued else {}
+        totals = side["totals"][:, :, worth.MORE]
+        return found | {("additional", each): totals[:, o] for o, each in enumerate(self.plan.outcome_names)}
 
     def _cost_of_the_bond(self, columns: _Columns, name: str, start: int, ours: Arrays, fee: Arrays) -> None:
         a, b = _parts(ours["found"]), _parts(fee["found"])
@@ -657,6 +667,28 @@ def _against(question: _Question, total: _Total, name: str, other: str) -> dict[
             "surplus_difference": total.summary(*here, "surplus"),
             "lowest_cash_difference": total.summary(*here, "lowest_cash"),
         },
+        "errors": _errors(question, total, name, other, known),
+    }
+
+
+def _errors(question: _Question, total: _Total, name: str, other: str, known: bool) -> dict[str, Any]:
+    """Errors of the differences, paired draw by draw as they are, and as independent seeds would give them."""
+    here: Label = (name, "against", other)
+
+    def both(*label: str) -> dict[str, Any]:
+        ours: Label = (name, *label)
+        one = total.means[ours].estimate() if ours in total.means else total.summary(*ours)
+        two = total.mean(*here, "theirs", *label)
+        difference: Label = (*here, *label)
+        paired = total.means[difference].estimate() if difference in total.means else total.summary(*difference)
+        a, b = one["standard_error"], two["standard_error"]
+        return {"paired": paired["standard_error"], "unpaired": None if None in (a, b) else math.hypot(a, b)}
+
+    return {
+        "cost_difference": both("cost"),
+        "savings_difference": both("savings") if question.savings else None,
+        "net_benefit_difference": both("net_benefit") if known and question.valued else None,
+        "additional_outcomes_difference": {each: both("additional", each) for each in question.plan.outcome_names},
     }
 
 

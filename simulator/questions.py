@@ -193,7 +193,8 @@ def _even(found: Mapping[str, Any], unit: str) -> str:
     if found["value"] is None:
         return "never" if found["always"] is None else f"never: always {found['always']}"
     error = found["standard_error"]
-    return with_error(_in_unit(found["value"], unit), "–" if error is None else _in_unit(error, unit))
+    shown = "–" if error is None else _in_unit(0.0 if error < 1e-9 else error, unit)
+    return with_error(_in_unit(found["value"], unit), shown)
 
 
 def information_tables(data: Mapping[str, Any]) -> list[Any]:

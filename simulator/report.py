@@ -107,12 +107,14 @@ def as_number(value: float | None) -> str:
     """Write a number with the digits that it needs."""
     if value is None:
         return "–"
+    if abs(value) < 0.005:
+        value = 0.0  # never -0.00
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.1f}" if abs(value) >= 10 else f"{value:,.2f}"
 
 
 def as_percent(value: float | None) -> str:
     """Write a share."""
-    return "–" if value is None else f"{value:.1%}"
+    return "–" if value is None else f"{0.0 if abs(value) < 0.0005 else value:.1%}"
 
 
 def as_ratio(value: float | None) -> str:
@@ -130,9 +132,11 @@ def with_error(value: str, error: str) -> str:
     return value if value == "–" else f"{value} ± {error}"
 
 
-def _error_of(value: float | None, show: Any) -> str:
+def _error_of(value: float | None, show: Any, of: float | None) -> str:
     if value is None:
         return "–"
+    if value < max(1e-12 * abs(of or 0.0), 1e-9):
+        value = 0.0  # rounding of a sum, not an error of Monte Carlo
     if show is as_percent:
         return f"{100 * value:.2g}%" if value >= 0.01 else f"{100 * value:.2f}%"
     return f"{value:.2g}" if value < 10 else f"{value:,.0f}"
@@ -141,16 +145,14 @@ def _error_of(value: float | None, show: Any) -> str:
 def as_mean(summary: Mapping[str, Any], show: Any) -> str:
     """Write the mean of a summary with its standard error."""
     mean, error = summary["mean"], summary["standard_error"]
-    if error is not None and error < 1e-12 * abs(mean):
-        error = 0.0  # rounding of a sum, not an error of Monte Carlo
-    return with_error(show(mean), _error_of(error, show))
+    return with_error(show(mean), _error_of(error, show, mean))
 
 
 def as_estimate(estimate: Mapping[str, Any] | None, show: Any = as_number) -> str:
     """Write an estimate with its standard error."""
     if estimate is None:
         return "–"
-    return with_error(show(estimate["value"]), _error_of(estimate["standard_error"], show))
+    return with_error(show(estimate["value"]), _error_of(estimate["standard_error"], show, estimate["value"]))
 
 
 def as_probability(probability: Mapping[str, Any] | None) -> str:

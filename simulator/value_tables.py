@@ -112,9 +112,11 @@ def _against(other: str, structures: dict[str, Answers]) -> list[Any]:
         ("payers' cost", lambda a: _money(a["cost_difference"])),
         ("payers' cost, p05", lambda a: as_quantile(a["cost_difference"], "p05", as_money)),
         ("payers' cost, p95", lambda a: as_quantile(a["cost_difference"], "p95", as_money)),
+        ("payers' cost: its error, were it not paired", lambda a: _unpaired(a["errors"]["cost_difference"])),
         ("P(cheaper, with as many outcomes)", lambda a: as_probability(a["probability_cheaper_with_as_many_outcomes"])),
         ("P(cheaper, with fewer outcomes)", lambda a: as_probability(a["probability_cheaper_with_fewer_outcomes"])),
         ("savings", lambda a: _estimate(a["savings_difference"])),
+        ("savings: their error, were they not paired", lambda a: _unpaired(a["errors"]["savings_difference"])),
         ("social value", lambda a: _estimate(a["social_value_difference"])),
         ("provider's surplus", lambda a: _money(a["provider"]["surplus_difference"])),
         ("provider's lowest cash", lambda a: _money(a["provider"]["lowest_cash_difference"])),
@@ -126,6 +128,12 @@ def _against(other: str, structures: dict[str, Answers]) -> list[Any]:
     for payer in payers if len(payers) > 1 else []:
         rows.append((f"{payer}: its savings less its cost", _net_of(payer)))
     return _rows(title, found, found.values(), rows)
+
+
+def _unpaired(errors: Answers | None) -> str:
+    if errors is None or errors["unpaired"] == errors["paired"]:  # as against nothing, which costs nothing
+        return "–"
+    return as_money(errors["unpaired"])
 
 
 def _net_of(payer: str) -> Callable[[Answers], str]:

@@ -408,6 +408,24 @@ def test_seeds_of_their_own_are_not_that_sharp():
     assert np.std(ours - own) > np.std(ours)
 
 
+def test_the_errors_that_differences_would_have_unpaired_are_those_of_both_sides():
+    deal = load(SCENARIOS / "essex.yaml")
+    data = compare(deal, 3_000, against=["nothing", "conventional"])["structures"]
+    ours, fee = data["as signed"], data["conventional"]
+    errors = ours["against"]["conventional"]["errors"]
+    for key, of in (("cost_difference", "cost"), ("net_benefit_difference", "net_benefit")):
+        apart = np.hypot(ours[of]["standard_error"], fee[of]["standard_error"])
+        assert errors[key]["unpaired"] == pytest.approx(apart, rel=1e-12)
+        assert errors[key]["paired"] == ours["against"]["conventional"][key]["standard_error"]
+    # the same people have the same outcomes under both: paired there is no error at all
+    days = errors["additional_outcomes_difference"]["days in care"]
+    each = [one["additional_outcomes"]["days in care"]["standard_error"] for one in (ours, fee)]
+    assert days == {"paired": 0.0, "unpaired": pytest.approx(np.hypot(*each))}
+    assert errors["savings_difference"]["unpaired"] > 0.0 == errors["savings_difference"]["paired"]
+    nothing = ours["against"]["nothing"]["errors"]["cost_difference"]
+    assert nothing["unpaired"] == nothing["paired"] == ours["cost"]["standard_error"]
+
+
 def test_the_same_effectiveness_moves_nothing_and_none_leaves_no_effect():
     plain = compare(loads(VALUED), draws=5_000)["structures"]
     for share, same in (("100%", True), ("0%", False)):

@@ -1,8 +1,8 @@
 """What the payer gains in each draw: additional outcomes at the worth that the deal file or the question gives them.
 
-The file's savings and social values count as :mod:`simulator.compare` counts them: dated, discounted at the payers' rate,
-less optimism bias, and of those that overlap only the largest. An outcome for which the question names an amount is worth
-that amount each, undiscounted, and the file's worths of that outcome are left out.
+The file's savings and social values count as :mod:`simulator.compare` counts them: dated, discounted at the payers'
+rate, less optimism bias, and of those that overlap only the largest. An outcome for which the question names an amount
+is worth that amount each, undiscounted, and the file's worths of that outcome are left out.
 """
 
 from __future__ import annotations

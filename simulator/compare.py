@@ -682,7 +682,8 @@ def _errors(question: _Question, total: _Total, name: str, other: str, known: bo
         difference: Label = (*here, *label)
         paired = total.means[difference].estimate() if difference in total.means else total.summary(*difference)
         a, b = one["standard_error"], two["standard_error"]
-        return {"paired": paired["standard_error"], "unpaired": None if None in (a, b) else math.hypot(a, b)}
+        apart = None if a is None or b is None else math.hypot(a, b)
+        return {"paired": paired["standard_error"], "unpaired": apart}
 
     return {
         "cost_difference": both("cost"),

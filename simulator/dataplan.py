@@ -42,12 +42,12 @@ def data_plan(
     Returns
     -------
     dict
-        The header, ``value``, ``valued``, ``notes``; ``items`` by name: ``kind``, ``needed_by``, ``mandatory``, ``informs``,
-        ``cost_each_on_its_own`` and ``cost_collected_once`` over the deal, in expected money, not discounted;
-        ``worth_here``, the EVPPI for the payer's choice in this deal, ``worth_later``, the same for the people and
-        decisions that ``evidence_serves`` states, and ``advice``: "must" (mandatory), "drop" (collected once it costs
-        more than it could be worth, by more than three standard errors), "consider", or "not valued". ``total``: both
-        costs of the whole plan, and of its mandatory part.
+        The header, ``value``, ``valued``, ``notes``; ``items`` by name: ``kind``, ``needed_by``, ``mandatory``,
+        ``informs``, ``cost_each_on_its_own`` and ``cost_collected_once`` over the deal, in expected money, not
+        discounted; ``worth_here``, the EVPPI for the payer's choice in this deal, ``worth_later``, the same for the
+        people and decisions that ``evidence_serves`` states, and ``advice``: "must" (mandatory), "drop" (collected once
+        it costs more than it could be worth, by more than three standard errors), "consider", or "not valued".
+        ``total``: both costs of the whole plan, and of its mandatory part.
 
     Notes
     -----

@@ -184,7 +184,7 @@ def _pilot_answer(gain: Floats, pilot: Pilot) -> dict[str, Any]:
 
 def _arm_answer(gain: Floats, arm: Arm, people: float, times: float) -> dict[str, Any]:
     worth = mean(gain)
-    later = {key: None if each is None else times * each for key, each in worth.items()}
+    later: dict[str, Any] = {key: None if each is None else times * each for key, each in worth.items()}
     net = None if arm.cost is None else later | {"value": later["value"] - arm.cost}
     found = {"people": people, "comparison": arm.people, "worth": worth, "worth_later": later}
     return found | {"cost": arm.cost, "net": net}

@@ -54,8 +54,9 @@ def luck(
     Returns
     -------
     dict
-        The header, ``value`` as given, ``valued`` (which worth counts), ``order``, and by structure and metric: ``sd``, ``count`` of the draws in which
-        the metric is defined in all three replicates, and ``shares`` of the variance, each with its standard error,
+        The header, ``value`` as given, ``valued`` (which worth counts), ``order``, and by structure and metric: ``sd``,
+        ``count`` of the draws in which the metric is defined in all three replicates, and ``shares`` of the
+        variance, each with its standard error,
         which add to 1. Null where the metric is undefined or does not vary.
 
     Raises

@@ -109,8 +109,9 @@ def sensitivity(
     Returns
     -------
     dict
-        The header, ``value`` as given, ``valued`` (which worth counts); ``unknowns`` by name: unit, distribution, and the 10th, 50th and 90th
-        percentile; ``notes``, what is refused and why; and by structure and metric: ``mean``; ``tornado`` by unknown,
+        The header, ``value`` as given, ``valued`` (which worth counts); ``unknowns`` by name: unit, distribution,
+        and the 10th, 50th and 90th percentile; ``notes``, what is refused and why; and by structure and
+        metric: ``mean``; ``tornado`` by unknown,
         the mean with it at its 10th (``low``) and 90th percentile (``high``), and ``swing``, the paired difference;
         ``break_even`` by unknown where the metric has one (a multiple of 1, a net present value, surplus or net benefit
         of 0): the ``value`` at which the mean breaks even, between the percentiles ``RANGE``, with its standard error

@@ -193,7 +193,7 @@ def test_a_pilot_is_worth_what_its_posterior_is(deal):
     assert many["net"] is None
 
 
-ARMS = CHOICE.replace("quantities: {effect: \"normal(mean 10%, sd 5%)\"}", "").replace(
+ARMS = CHOICE.replace('quantities: {effect: "normal(mean 10%, sd 5%)"}', "").replace(
     "outcomes: {placed: {without_service: 40%, effect: effect, effect_as: units}}",
     "outcomes: {path: {steps: {placed: {chance: 50%}}, without_service: {first_step: 'beta(mean 40%, sd 10%)'}}}",
 )
@@ -228,7 +228,9 @@ def exact_arm(people):
 
 
 def test_an_arm_of_the_deal_is_worth_what_its_posterior_is():
-    found = information(loads(ARMS), DRAWS, structures=["fee"], value={"placed": 100.0}, arms=[Arm(20, 300.0), Arm(300)])
+    found = information(
+        loads(ARMS), DRAWS, structures=["fee"], value={"placed": 100.0}, arms=[Arm(20, 300.0), Arm(300)]
+    )
     few, many = found["decisions"]["payer"]["arms"]
     assert (few["people"], few["comparison"]) == (1000.0, 20)
     assert is_near_to(few["worth"], exact_arm(20))

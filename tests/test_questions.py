@@ -34,7 +34,19 @@ COMMANDS = {
     "triggers": (),
     "luck": VALUE,
     "sensitivity": VALUE,
-    "information": (*VALUE, "--pilot", "20=300", "--pilot", "40", "--arm", "30=1e3", "--arm", "1", "--group", 'outcomes."job = done".effect + X'),
+    "information": (
+        *VALUE,
+        "--pilot",
+        "20=300",
+        "--pilot",
+        "40",
+        "--arm",
+        "30=1e3",
+        "--arm",
+        "1",
+        "--group",
+        'outcomes."job = done".effect + X',
+    ),
 }
 SECTION = (TOP / "README.md").read_text(encoding="utf-8").partition("## Was it real")[2].partition("\n## ")[0]
 QUESTIONS = re.findall(r"^\| .+? \| `sib (.+?)` \| (.+?) \|$", SECTION, re.MULTILINE)

@@ -213,7 +213,9 @@ def _moments(columns: list[Floats], randomised: bool) -> Floats:
 class _Question:
     """What the blocks of one comparison share."""
 
-    def __init__(self, deal: Deal, seed: int, names: list[str], others: list[str], budget: bool, sampling: str) -> None:
+    def __init__(
+        self, deal: Deal, seed: int, names: list[str], others: list[str], budget: bool, sampling: str = "plain"
+    ) -> None:
         self.deal, self.names, self.others, self.budget = deal, names, others, budget
         self.twins = {} if WITHOUT_INVESTORS not in others else _without_investors(deal, names)
         added = {

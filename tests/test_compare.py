@@ -185,7 +185,7 @@ def test_differences_of_single_draws_are_those_of_the_readable_twin(text):
                 here = (name, "against", other)
                 assert close(done.series[*here, "cost"][0][0], cost)
                 assert close(done.series[*here, "net_benefit"][0][0], gain - cost)
-                assert done.counts[*here, "better"] == (int(gain - cost > 0.005), 1)
+                assert done.events[*here, "better"].tolist() == [bool(gain - cost > 0.005)]
             worths = hand.worths(name)
             counted += sum(value != 0.0 for value, _ in worths.values())
             for y, year in enumerate([*asked.plan.years, "later"]):

@@ -365,17 +365,23 @@ def _varies(v: Floats, row: Any) -> bool:
     return bool(v[row.between_at] > 0.0 or (row.icc_at >= 0 and v[row.icc_at] > 0.0))
 
 
+STILL, BY_COHORT, BY_BLOCK = range(3)
+
+
 @inner
-def _moves(v: Floats, table: Any, cohorts: Any) -> bool:
-    """Whether levels differ from block to block; if not, they are filled once a draw."""
+def _moves(v: Floats, table: Any, cohorts: Any) -> int:
+    """Whether levels differ from cohort to cohort or even from block to block; they are filled no oftener."""
+    moves = STILL
     for c in range(1, cohorts.size):
         if v[cohorts[c].attrition_at] != v[cohorts[0].attrition_at]:
-            return True
+            moves = BY_COHORT
     for o in range(table.size):
         row = table[o]
-        if v[row.trend_at] != 0.0 or v[row.learning_at] != 0.0 or _varies(v, row):
-            return True
-    return False
+        if v[row.trend_at] != 0.0:
+            return BY_BLOCK
+        if v[row.learning_at] != 0.0 or _varies(v, row):
+            moves = BY_COHORT
+    return moves
 
 
 @inner
@@ -415,7 +421,8 @@ def fill_levels(
             for other in range(cohorts[c].first_block, cohorts[c].end_block):
                 people += people_of[other]
         fresh[b] = b == 0
-        if moves or b == 0:
+        new = b == 0 or moves == BY_BLOCK or (moves == BY_COHORT and blocks[b].part == 0)
+        if new:
             stay = 1.0 - v[cohorts[c].attrition_at]
             _levels_of_block(
                 v,
@@ -436,7 +443,7 @@ def fill_levels(
             )
         for o in range(table.size):
             for s in range(level.shape[2]):
-                if b > 0 and not moves:
+                if not new:
                     level[b, o, s, 0] = level[b - 1, o, s, 0]
                     level[b, o, s, 1] = level[b - 1, o, s, 1]
                 elif b > 0:

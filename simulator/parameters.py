@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,11 +48,14 @@ def values(
             return chance.uniforms(keys[index], start, number, 0)
 
     moved = _moved_together(plan, uniforms)
+    alike: dict[tuple[Any, ...], Floats] = {}  # the same number of several structures is drawn once
     for index, column in enumerate(plan.columns):
         if column.quantity.is_fixed:
             continue
-        u = moved[index] if index in moved else uniforms(index)
-        drawn = column.quantity.quantile(u)
+        same = (column.address, column.quantity)
+        if same not in alike:
+            alike[same] = column.quantity.quantile(moved[index] if index in moved else uniforms(index))
+        drawn = alike[same]
         outside = int(np.count_nonzero((drawn < column.low) | (drawn > column.high)))
         if outside:
             clamped[index] = outside

@@ -656,13 +656,37 @@ def _total(u: float, w: float, people: float, level: float, v: Floats, row: Any)
 
 
 @inner
+def _both_totals(
+    u: float, w: float, served: float, unserved: float, level_with: float, level_without: float, v: Floats, row: Any
+) -> tuple[float, float]:
+    """Totals with and without the service; amounts of the same people differ by their mean alone."""
+    if row.kind != AMOUNT or unserved != served or served <= 0.0:
+        return _total(u, w, served, level_with, v, row), _total(u, w, unserved, level_without, v, row)
+    share = v[row.any_at]
+    some = served if share >= 1.0 else float(binomial_quantile(u, int(served), share))
+    if some <= 0.0:
+        return 0.0, 0.0
+    drawn, shape = _drawn_amount(w, some, v, row)
+    true = drawn * (level_with / share) / shape if level_with > 0.0 else 0.0
+    without = drawn * (level_without / share) / shape if level_without > 0.0 else 0.0
+    return true, without
+
+
+@inner
 def _amount(w: float, some: float, mean: float, v: Floats, row: Any) -> float:
     """Total amount of people who have any, gamma with the mean given: the spread moves with the mean."""
+    drawn, shape = _drawn_amount(w, some, v, row)
+    return drawn * mean / shape
+
+
+@inner
+def _drawn_amount(w: float, some: float, v: Floats, row: Any) -> tuple[float, float]:
+    """Total of so many people in units of a person's scale, and the shape of a person's gamma law."""
     planned = v[row.level_at] / v[row.any_at]
     if v[row.spread_at] <= 0.0 or planned <= 0.0:
-        return some * mean
+        return some, 1.0
     shape = (planned / v[row.spread_at]) ** 2
-    return gamma_quantile(w, some * shape) * mean / shape
+    return gamma_quantile(w, some * shape), shape
 
 
 @inner
@@ -773,8 +797,9 @@ def draw_totals(
                         w = _drawn(drawn, d, size_points[o, b, s], sizes[o, c], draw, at)
                     if row.kind == SCORE and row.before_at >= 0:
                         u = _after(v, row, u, uniform(befores[o, c], draw, at))
-                    true += _total(u, w, served, level[b, o, s, 1], v, row)
-                    without += _total(u, w, unserved, level[b, o, s, 0], v, row)
+                    one, other = _both_totals(u, w, served, unserved, level[b, o, s, 1], level[b, o, s, 0], v, row)
+                    true += one
+                    without += other
                     pool += served
                 if row.before_at >= 0:
                     relative = v[level_at[s, o]] if level_at[s, o] >= 0 else 1.0

@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from simulator.deal import INVESTORS, MONTHS_A_STEP, Finance, MoneyTable, RateTable, ShareTable, Stage, Time, Tranche
+from simulator.deal import (
+    INVESTORS,
+    MONTHS_A_STEP,
+    Finance,
+    MoneyTable,
+    RateTable,
+    ShareTable,
+    Stage,
+    Time,
+    Tranche,
+    Worded,
+)
 
 Path = tuple[str | int, ...]
 
@@ -399,25 +410,27 @@ class Agreement:
         if stage.until is None:
             return rest, ""
         ((who, enough),) = stage.until.items()
-        level = self.number("residual", place, "until", who)
-        papers = list(self.papers.values()) if who == INVESTORS else [self.papers[who]]
-        if enough.form == "times":
-            need = sum(level * paper.called - paper.received for paper in papers)
-            words = f" until {who} have had {plain(level)} times their capital"
-        else:
-            growth = 1 + level
-            need = sum(
-                -flow * growth ** ((t - s) / self.time.a_year)
-                for paper in papers
-                for s, flow in enumerate(paper.flows[: t + 1])
-            )
-            words = f" until {who} have had {percent(level)} a year"
+        need, words = self.still_needed(t, who, enough, self.number("residual", place, "until", who))
         its = sum(share for name, share in shares.items() if name == who or (who == INVESTORS and name in self.papers))
         if who != INVESTORS and INVESTORS in shares and self.called > 0:
             its += shares[INVESTORS] * self.papers[who].called / self.called
         if need <= 0 or its <= 0:
             return 0.0, words
         return min(rest, need / its), words
+
+    def still_needed(self, t: int, who: str, enough: Worded, level: float) -> tuple[float, str]:
+        """What somebody still needs to have had a return by a period, below 0 beyond it, and the words for it."""
+        papers = list(self.papers.values()) if who == INVESTORS else [self.papers[who]]
+        if enough.form == "times":
+            need = sum(level * paper.called - paper.received for paper in papers)
+            return need, f" until {who} have had {plain(level)} times their capital"
+        growth = 1 + level
+        need = sum(
+            -flow * growth ** ((t - s) / self.time.a_year)
+            for paper in papers
+            for s, flow in enumerate(paper.flows[: t + 1])
+        )
+        return need, f" until {who} have had {percent(level)} a year"
 
     def _share(self, t: int, amount: float, reason: str) -> None:
         """Give all tranches a part, in proportion to the capital called from them."""

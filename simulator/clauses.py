@@ -21,14 +21,14 @@ from simulator.compiled import inner
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-COUNT, SHARE, DIFFERENCE_SHARE, DIFFERENCE_UNITS, DIFFERENCE_MEAN, PEOPLE = 0, 1, 2, 3, 4, 5
+COUNT, SHARE, DIFFERENCE_SHARE, DIFFERENCE_UNITS, DIFFERENCE_MEAN, PEOPLE, ACCOUNT = 0, 1, 2, 3, 4, 5, 6
 RATIO, SUM, CHOICE, P_VALUE = 10, 11, 12, 13
 COMPOSED = 10
 """Kinds from here on are composed of other measures, which stand in rows above."""
 NOT_ROUNDED, NEAREST, DOWN, UP = 0, 1, 2, 3
 ARM, LEVEL, BASELINE, BEFORE = 0, 1, 2, 3
 EACH_PARTICIPANT, EACH_COHORT, POOLED, CONTRACT = 0, 1, 2, 3
-WHEN_KNOWN, EVENLY, AT_THE_START, AT_THE_END, WHEN_REFERRED = 0, 1, 2, 3, 4
+WHEN_KNOWN, EVENLY, AT_THE_START, AT_THE_END, WHEN_REFERRED, AT_AN_EARLY_END = 0, 1, 2, 3, 4, 5
 AT_LEAST, AT_MOST, MORE_THAN, LESS_THAN = 0, 1, 2, 3
 NOT_LIMITED, PER_PERSON_CAP, OUTCOME_CAP, CLAUSE_CAP, YEAR_CAP, CONTRACT_CAP, PAYER_CAP = 0, 1, 2, 3, 4, 5, 6
 TOLERANCE = 1e-9
@@ -97,11 +97,35 @@ CLAUSE = np.dtype(
         ("cohorts", np.int64),  # bit c: settled for cohort c; -1 all
         ("rounded", np.int64),  # how what is owed is rounded
         ("step_at", np.int64),
+        ("ended_by", np.int64),  # with AT_AN_EARLY_END: bits of what ends service so that this is owed
+        ("until", np.int64),  # NO_END, or the form of the return until which the price or share holds
+        ("who", np.int64),  # whose return: a tranche, or all
+        ("level_at", np.int64),
+        ("then_at", np.int64),  # the price or share from there on
     ]
 )
 """A clause of one structure; rows stand in the file's order."""
 
 CONDITION = np.dtype([("measure", np.int64), ("sense", np.int64), ("bound_at", np.int64)])
+BREAK = np.dtype(
+    [
+        ("review", np.int64),  # period, at its end
+        ("first_check", np.int64),
+        ("end_check", np.int64),
+        ("unless", np.int64),
+        ("notice_at", np.int64),
+    ]
+)
+"""A review after which service stops where all its checks hold and no clause of `unless` was triggered."""
+CHECK = np.dtype(
+    [
+        ("by", np.int64),  # measure
+        ("sense", np.int64),
+        ("bound_at", np.int64),
+        ("first_read", np.int64),  # outcomes that the measure waits for; none for an account
+        ("end_read", np.int64),
+    ]
+)
 POINT = np.dtype([("level_at", np.int64), ("amount_at", np.int64)])
 
 
@@ -261,8 +285,10 @@ def measured(
     """Value of a measure, composed or not, for a cohort or (`column` = C) pooled; NaN where it is not known.
 
     `published` [M, C + 1] holds values to be taken as they are, NaN where none (or nothing at all); `scratch` [M] is
-    overwritten.
+    overwritten, except where accounts stand (see :func:`simulator.ledger.read_accounts`).
     """
+    if rows[m].kind == ACCOUNT:
+        return scratch[m]
     if rows[m].first_composed < 0:
         return _single(v, rows, m, column, people_in, verified, arms, published)
     for j in range(rows[m].first_composed, m + 1):
@@ -283,7 +309,7 @@ def measured(
             for i in range(row.first_part, row.end_part):
                 part = parts[i].measure
                 x = scratch[part]
-                if rows[part].first_composed < 0:
+                if rows[part].first_composed < 0 and rows[part].kind != ACCOUNT:
                     x = _single(v, rows, part, column, people_in, verified, arms, published)
                 place = i - row.first_part
                 if row.kind == SUM:

@@ -351,9 +351,16 @@ Shock = Annotated[
 Relative = Annotated[
     Quantity, Reads("number", Range(0, INFINITY, neutral=1.0, percent=True), (1.5, "150%", "50% ± 10%"))
 ]
+CostPlus = Annotated[Quantity, Reads("share", Range(-1, 10), ("0%", "8%", "5% to 10%"))]
 Spread = Annotated[Quantity, Reads("number", Range(0, INFINITY), (8, "100 ± 10"))]
 Between = Annotated[Quantity, Reads("share", Range(0, 10, neutral=0.0), ("10%", "5% to 15%"))]
 Learning = Annotated[Quantity, Reads("share", Range(-1, 10, neutral=0.0), ("5%", "-10%", "0% ± 10%"))]
+Overrun = Annotated[Quantity, Reads("share", Range(-1, 10, neutral=0.0), ("10%", "0% to 30%", "0% ± 10%"))]
+Unfailing = Annotated[
+    Quantity,
+    Reads("duration", Range(0, 1e6, neutral=1e6), ("gamma(mean 20 years, sd 20 years)", "18 months")),
+]
+"""A time after which something fails; the neutral value is longer than any deal."""
 Persistence = Annotated[Quantity, Reads("share", Range(0, 1, neutral=1.0), ("60%", "50% to 80%"))]
 ClusterSize = Annotated[Quantity, Reads("number", Range(1, 1e12), (25, "uniform(10, 40)"))]
 PositiveShare = Annotated[Quantity, Reads("share", Range(1e-6, 1), ("80%", "70% to 90%"))]
@@ -907,6 +914,20 @@ Against = Annotated[
 
 PARTICIPANTS = "participants"
 """What `count_of` calls the people of a cohort who were referred."""
+ACCOUNTS = (
+    "capital called",
+    "capital outstanding",
+    "paid to investors",
+    "cash in hand",
+    "payments so far",
+    "costs so far",
+    "years so far",
+)
+"""Accounts that clauses and breaks may read by these names, as they stand when they are read: capital called from all
+investors, and not yet repaid; all that investors had; the vehicle's cash; what fell due under the contract; what the
+vehicle (or the provider, where nobody finances it) had to pay; years since the start of the deal."""
+ACCOUNT = "account"
+"""Kind of a measure that is an account."""
 
 
 def _pair_of_names(value: Any) -> Any:
@@ -929,7 +950,8 @@ class Measure(Model):
     """A number that clauses read. Exactly one of the keys up to `p_value_of` says what it is.
 
     The name of an outcome is itself a measure: its count of verified outcomes. `count_of: participants` counts the
-    people referred. The last four kinds are composed of outcomes and other measures.
+    people referred; `count_of: payments so far` and other accounts are sums of money. The last four kinds are composed
+    of outcomes and other measures.
     """
 
     count_of: str | None = None
@@ -972,9 +994,11 @@ class Measure(Model):
 
     @property
     def kind(self) -> str:
-        """Count | share | mean | reduction | increase | participants | ratio | sum | choice | p_value."""
+        """Count | share | mean | reduction | increase | participants | account | ratio | sum | choice | p_value."""
         if self.count_of == PARTICIPANTS:
             return PARTICIPANTS
+        if self.count_of in ACCOUNTS:
+            return ACCOUNT
         kinds = (*SINGLE_KINDS, *COMPOSED_KINDS)
         return next((kind.rsplit("_", maxsplit=1)[0] for kind in kinds if getattr(self, kind) is not None), "")
 
@@ -1017,6 +1041,10 @@ class Amount(Model):
     """[level, price or share]: what is between one level and the next is paid at the rate of the first."""
     times: str | None = None
     """The outcome or measure that is multiplied."""
+    until: dict[str, Enough] | None = None
+    """The price or share holds until a tranche, or `investors`, had a return: `5% a year`, `1 times` their capital."""
+    then: BandRate | None = None
+    """With `until`: the price or share from there on."""
 
 
 class ClauseCap(Model):
@@ -1059,11 +1087,16 @@ class Clause(Model):
     cohorts: Names = []
     """Only these; by default all."""
     due: Annotated[
-        Literal["when known", "evenly", "at the start", "at the end", "when referred"],
+        Literal["when known", "evenly", "at the start", "at the end", "when referred", "at an early end"],
         BeforeValidator(lambda v: _DUE.get(v, v) if isinstance(v, str) else v),
-        WithJsonSchema({"enum": ["when known", "evenly", "at the start", "at the end", "when referred", *_DUE]}),
+        WithJsonSchema(
+            {"enum": ["when known", "evenly", "at the start", "at the end", "when referred", "at an early end", *_DUE]}
+        ),
     ] = "when known"
-    """For the contract: a fee evenly over the service, at its start or end, or for each person who is referred."""
+    """For the contract: a fee evenly over the service, at its start or end, or for each person who is referred; or
+    compensation, in the period after service ended early."""
+    ended_by: Annotated[Names, Field(min_length=1)] | None = None
+    """With `at an early end`: `policy change` and breaks, by name; by default all of them."""
     above: Count | None = None
     """With `when referred`: the first so many people are not paid for."""
     unless: Names = []
@@ -1178,6 +1211,8 @@ class Costs(Model):
     """Running the contract."""
     evaluation: Cost | None = None
     """Measuring results."""
+    overrun: Overrun | None = None
+    """Share by which all of them turn out higher; nobody plans for it."""
 
 
 class RateTable(Model):
@@ -1331,6 +1366,35 @@ class Deferred(Model):
     """Share of the cost of evaluation."""
 
 
+WHEN_MONEY_RUNS_OUT = ("defer fees", "provider advance", "stop referrals", "wind up")
+
+
+def _money_rule(value: Any) -> Any:
+    listed = [value] if isinstance(value, str) else value
+    if isinstance(listed, list) and listed and all(each in WHEN_MONEY_RUNS_OUT for each in listed):
+        places = [WHEN_MONEY_RUNS_OUT.index(each) for each in listed]
+        if places == sorted(set(places)) and not {"stop referrals", "wind up"} <= set(listed):
+            return listed[0] if len(listed) == 1 else listed
+    words = ", ".join(WHEN_MONEY_RUNS_OUT)
+    raise ValueError(
+        f"{value!r} is no rule; allowed: {words}, or several of them in this order, with one of the last two"
+    )
+
+
+MoneyRule = Annotated[
+    str | list[str],
+    PlainValidator(_money_rule),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": list(WHEN_MONEY_RUNS_OUT)},
+                {"type": "array", "items": {"enum": list(WHEN_MONEY_RUNS_OUT)}, "minItems": 1},
+            ]
+        }
+    ),
+]
+
+
 ACTIONS = ("advances", "planned costs", "deferred delivery", "deferred fees", "guarantor", "rest")
 ACTIONS_OF = ("coupon", "interest", "capital")
 """Actions that name tranches."""
@@ -1378,8 +1442,9 @@ class Finance(Model):
     """Capital is called on the planned need this long ahead, less cash in hand."""
     recycled: Annotated[bool, Strict()] = True
     """Whether receipts pay for remaining planned costs before investors are repaid."""
-    when_money_runs_out: Literal["provider advance", "stop referrals"] = "provider advance"
-    """What happens when capital and receipts do not cover the next costs."""
+    when_money_runs_out: MoneyRule = "provider advance"
+    """What happens when capital and receipts do not cover costs, in order: fees of management and evaluation wait; the
+    provider advances what is still lacking (always); referrals stop; or that and no claims but those of the period."""
     surplus_to_investors: Share | None = None
     """Share of what is left after capital is repaid; the rest goes to the provider. By default all of it to those who
     are promised no return (neither a coupon nor a maturity), and to the provider if there is nobody of that kind."""
@@ -1395,6 +1460,11 @@ class Finance(Model):
     """A promise to make part of the loss good."""
     waterfall: list[Action] | None = None
     """The order in which cash is paid out in each period; see the resolved deal for the usual one."""
+
+    def rules(self, *words: str) -> bool:
+        """Whether one of some words stands in `when_money_runs_out`."""
+        rule = self.when_money_runs_out
+        return any(word in ([rule] if isinstance(rule, str) else rule) for word in words)
 
     @property
     def papers(self) -> dict[str, Tranche]:
@@ -1423,7 +1493,9 @@ class Finance(Model):
         if self.guarantee is not None and self.guarantee.repaid:
             listed.append("guarantor")
         if self.deferred is not None:
-            listed += ["deferred delivery", "deferred fees"]
+            listed.append("deferred delivery")
+        if self.deferred is not None or self.rules("defer fees"):
+            listed.append("deferred fees")
         return [*listed, "rest"]
 
     def _form(self, name: str) -> str:
@@ -1464,6 +1536,33 @@ PayerField = Annotated[
 ]
 
 
+class Break(Model):
+    """A review on a day, after which the service may have to stop: on results so far, or on an account."""
+
+    review: MonthField
+    """Month of the review, at its end, once what is due has been settled."""
+    when: dict[str, Bound] = {}
+    """All must hold, of the cohorts whose results are known by then; what is not known breaks nothing."""
+    unless: Names = []
+    """Clauses; nothing is broken off where the trigger of one of them was met by then."""
+    notice: Lag = parse("0 months", "duration")
+    """From the review to the last referral and the last service."""
+
+
+class ServiceAgreement(Model):
+    """What the vehicle pays the provider, who then bears the costs of delivery: cost-plus, or fees; and of payments.
+
+    Without a service agreement the vehicle pays what delivery costs.
+    """
+
+    cost_plus: CostPlus | None = None
+    """What delivery costs, and so much more: 0%, 8%."""
+    fees: dict[str, Cost] | None = None
+    """Fees by name, whatever delivery costs: `600000 a year`, `1200 per person`."""
+    share_of_payments: Share | None = None
+    """At risk on results: share of what the payers pay, handed on when it comes in."""
+
+
 class Structure(Model):
     """How results turn into money. Several stand side by side in a deal file."""
 
@@ -1495,6 +1594,13 @@ class Structure(Model):
     """The payer's own costs of the contract; its cost is these and the payments."""
     finance: FinanceOrNone | None = None
     """The investors' terms, or none; by default those at the top."""
+    service_agreement: ServiceAgreement | None = None
+    """What the vehicle pays the provider; by default what delivery costs."""
+    breaks: Annotated[dict[str, Break], Field(min_length=1)] | None = None
+    """Reviews on interim results, by name, after which service may stop."""
+    after_an_early_end: Literal["claims run off", "claims end"] | None = None
+    """Whether later results of people already referred are still paid for (by default yes), or only what is known by
+    the end of the period after the last of service."""
     effectiveness: Effectiveness | None = None
     """Effect of the service under this structure as a share of what the file says; by default the same, 100%."""
 
@@ -1570,6 +1676,17 @@ class EndsEarly(Model):
 
     policy_change: PolicyChange | None = None
     """A change of policy stops referrals and service."""
+
+
+class ProviderFailure(Model):
+    """The provider may fail once: nobody is referred and no service is delivered until another has taken over."""
+
+    after: Unfailing
+    """Time from the start of service until it fails. A chance q a year is gamma(mean M, sd M), M = -1 / ln(1 - q) years."""
+    gap: Lag
+    """Time until another provider has taken over."""
+    cost: Money = parse(0, "money")
+    """What replacing it costs the vehicle, at the beginning of the gap."""
 
 
 class DataItem(Model):
@@ -1672,6 +1789,8 @@ class Deal(Model):
     """Payment structures side by side, by name."""
     ends_early: EndsEarly = EndsEarly()
     """What may end the deal early."""
+    provider_failure: ProviderFailure | None = None
+    """The provider may fail and be replaced; nobody plans for it."""
     savings: dict[str, Saving] | None = None
     """What additional outcomes save public bodies."""
     social_value: dict[str, Worth] | None = None
@@ -2087,16 +2206,30 @@ def outcomes_read(deal: Deal, name: str, *, so_far: bool = False) -> dict[tuple[
     """
     measure = measure_of(deal, name)
     so_far = so_far or measure.over == "cohorts so far"
+    if measure.kind == ACCOUNT:
+        return {}
     if not measure.parts:
         return {("" if measure.kind == PARTICIPANTS else measure.outcome, so_far): None}
     return {each: None for part in measure.parts for each in outcomes_read(deal, part, so_far=so_far)}
+
+
+def reads_account(deal: Deal, name: str) -> bool:
+    """Whether a measure is an account, or is composed of one."""
+    measure = measure_of(deal, name)
+    return measure.kind == ACCOUNT or any(reads_account(deal, part) for part in measure.parts)
+
+
+def has_agreed_price(structure: Structure) -> bool:
+    """Whether the vehicle owes the provider what a service agreement says, and not what delivery costs."""
+    agreed = structure.service_agreement
+    return agreed is not None and (agreed.cost_plus is not None or agreed.fees is not None)
 
 
 def singles(deal: Deal, name: str) -> list[Measure]:
     """Measures of one outcome from which a measure is made: itself, or those at the bottom of its parts."""
     measure = measure_of(deal, name)
     if not measure.parts:
-        return [] if measure.kind == PARTICIPANTS else [measure]
+        return [] if measure.kind in {PARTICIPANTS, ACCOUNT} else [measure]
     return [each for part in measure.parts for each in singles(deal, part)]
 
 
@@ -2119,6 +2252,7 @@ MOST_NAMED = 60
 def named_clauses(structure: Structure) -> list[str]:
     """Names of the clauses that others (or they themselves) name, in the order of the file."""
     named = {name for each in structure.pays.values() for name in (*each.unless, *each.only_if, *each.less)}
+    named |= {name for each in (structure.breaks or {}).values() for name in each.unless}
     return [name for name in structure.pays if name in named]
 
 
@@ -2150,8 +2284,10 @@ def by_referral_period(deal: Deal, cohort: Cohort) -> bool:
     clauses = [clause for structure in deal.structures.values() for clause in structure.pays.values()]
     if any(clause.for_ == "each participant" for clause in clauses) or cohort.last_claim is not None:
         return True
+    if deal.provider_failure is not None:
+        return True
     can_stop = deal.ends_early.policy_change is not None or any(
-        isinstance(each.finance, Finance) and each.finance.when_money_runs_out == "stop referrals"
+        each.breaks or (isinstance(each.finance, Finance) and each.finance.rules("stop referrals", "wind up"))
         for each in deal.structures.values()
     )
     return can_stop and cohort.if_cut_short == "counts as far as it ran"

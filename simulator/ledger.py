@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from simulator import metrics
 from simulator.clauses import (
+    AT_AN_EARLY_END,
     AT_THE_END,
     AT_THE_START,
     CLAUSE_CAP,
@@ -38,6 +39,7 @@ from simulator.clauses import (
     Measures,
     Tally,
     band_amount,
+    limited,
     measure,
     measured,
     meets,
@@ -45,9 +47,10 @@ from simulator.clauses import (
     table_amount,
 )
 from simulator.compiled import inner, kernel
-from simulator.outcomes import ADDITIONAL, BEFORE, VERIFIED, Outcomes
+from simulator.outcomes import ADDITIONAL, BEFORE, VERIFIED, Outcomes, without_provider
 from simulator.payers import Purses, new_purses, paid_by_payers, share_of_own_costs
 from simulator.waterfall import (
+    AGREED,
     ARREARS,
     AT_MATURITY,
     BACKED,
@@ -61,6 +64,7 @@ from simulator.waterfall import (
     FALLS,
     FEES_OWED,
     GUARANTOR,
+    NO_END,
     OTHERS,
     OUT,
     OWED,
@@ -72,6 +76,7 @@ from simulator.waterfall import (
     call_capital,
     call_guarantee,
     coupon_rate,
+    enough_for,
     is_coupon_date,
     is_early,
     pay_out,
@@ -99,6 +104,8 @@ class Calendar(NamedTuple):
     payer_rate_at: int
     payer_real: int
     inflation_at: int
+    fails_at: int  # time after which the provider fails, -1: it never does
+    gap_at: int
 
 
 class Terms(NamedTuple):
@@ -116,15 +123,26 @@ class Terms(NamedTuple):
     contract_cap_at: int
     paid_after_at: int
     per_head: int  # whether any cost or fee is per person
+    agreed: int  # whether the vehicle owes the provider what a service agreement says
+    of_payments_at: int  # share of payments that the provider is handed
+    accounts: Ints  # [A, 2] measure that is an account, and which; empty where none is read
+    breaks: Any  # BREAK
+    checks: Any  # CHECK
+    break_reads: Any  # READ
+    claims_end: int  # whether an early end ends the claims, too
 
 
-OTHER_PARTIES, SERVICE, PAYER_COSTS, GUARANTOR_FEES, GRANTS, LATER_FEES, LATER_DELIVERY = range(FALLS)
+OTHER_PARTIES, SERVICE, PAYER_COSTS, GUARANTOR_FEES, GRANTS, LATER_FEES, LATER_DELIVERY, OWED_FOR_SERVICE = range(FALLS)
 RECEIPTS, INVESTOR, PROVIDERS, GUARANTORS, VEHICLE, REFERRED = range(FALLS, FALLS + 6)
 FLOWS = FALLS + 6
 """Rows of `Book.flows`: set-up, management and evaluation; what delivery costs the provider; the payers' own costs; the
-guarantor's fee; grants; deferred fees and delivery (these by the parties of `waterfall`, by the date on which they
-fall); payments of the outcome payers by date of payment; the investors'; the provider's; the guarantor's; cash of the
+guarantor's fee; grants; deferred fees and delivery; what a service agreement owes the provider (these by the parties
+of `waterfall`, by the date on which they fall); payments of the outcome payers by date of payment; the investors'; the provider's; the guarantor's; cash of the
 vehicle after the period; people referred."""
+CAPITAL_CALLED, CAPITAL_OUTSTANDING, PAID_TO_INVESTORS, CASH_IN_HAND, PAID_SO_FAR, COSTS_SO_FAR, YEARS_SO_FAR = range(7)
+"""Accounts that measures may be, in the order of the description."""
+RAN, BY_POLICY, FOR_WANT_OF_MONEY, BY_BREAK = range(4)
+"""What ended the service early: nothing, a change of policy (or the results say so), no money, or break i (3 + i)."""
 QUANTITY, MONEY, GROSS = range(3)
 PAID, UNCAPPED_MONEY = range(2)
 DUE_AT, MET, LIMITED_BY, SETTLED = range(4)
@@ -159,7 +177,7 @@ IRR, MULTIPLE, ON_COMMITTED, ON_PEAK, NPV, PAYBACK, PEAK, HURDLE = 5, 6, 7, 8, 9
 SURPLUS, LOWEST_CASH, REAL_PAYMENTS, COUNTED_PAYMENTS = 13, 14, 15, 16
 IRR_CODE, LATE, BROKEN, STOPPED = 17, 18, 19, 20
 STOP_AT, LOWEST_AT, OTHERS_PV, CAPITAL_PV, SERVICE_PV = 21, 22, 23, 24, 25
-"""Last period of service that counts (T + 1 where nothing cut it short); years until the provider's lowest cash; and
+"""What ended the service early (STOPPED, see RAN); last period of service that counts (T + 1 where nothing cut it short); years until the provider's lowest cash; and
 where payments go, at the payers' rate: set-up, management and evaluation; outside capital, that is what investors and a
 guarantor get, and idle cash, less grants; and what the service costs and leaves the provider. The three add up to the
 present value of the payments."""
@@ -201,14 +219,18 @@ def planned_costs(v: Floats, terms: Terms, calendar: Calendar, people: Ints, blo
     referred = np.zeros(T + 2)
     falls = np.zeros((FALLS, T + 2))
     spread_referrals(people, blocks, referred)
-    spread_costs(v, terms.costs, calendar.first, calendar.last, T + 1, 0, calendar.a_year, referred, falls)
+    service = AGREED if terms.agreed == 1 else PROVIDER
+    spread_costs(
+        v, terms.costs, calendar.first, calendar.last, T + 1, 0, calendar.a_year, referred, falls, True, (T + 2, 0)
+    )
     for t in range(1, T + 1):
-        planned[t] = planned[t - 1] + falls[OTHERS, t] + falls[PROVIDER, t] + falls[GUARANTOR, t]
+        planned[t] = planned[t - 1] + falls[OTHERS, t] + falls[service, t] + falls[GUARANTOR, t]
     for j in range(terms.costs.size):
         cost = terms.costs[j]
-        if cost.form == END and cost.party in (OTHERS, PROVIDER, GUARANTOR):
+        if cost.form == END and cost.replacement == 0 and cost.party in (OTHERS, service, GUARANTOR):
             later = v[cost.deferred_at] if cost.deferred_at >= 0 else 0.0
-            planned[T + 1] += v[cost.amount_at] * (1.0 - later)
+            plus = 1.0 + v[cost.plus_at] if cost.plus_at >= 0 else 1.0
+            planned[T + 1] += v[cost.amount_at] * plus * (1.0 - later)
     return planned
 
 
@@ -395,17 +417,25 @@ def _settle(
 
 
 @inner
-def _fee_due(due: int, first: int, last: int, t: int, stop: int, amount: float) -> float:
-    """Part of a fee that is due in period t; a fee is earned over the periods of service first..last."""
+def _fee_due(due: int, first: int, last: int, t: int, stop: int, amount: float, gap: tuple[int, int]) -> float:
+    """Part of a fee that is due in period t; a fee is earned over the periods of service first..last.
+
+    In the periods of the `gap` there is no provider and so no service.
+    """
     length = last - first + 1
     if due == EVENLY:
+        if gap[0] <= t <= gap[1]:
+            return 0.0
         return amount / length if first <= t <= min(last, stop) else 0.0
     if due == AT_THE_START:
         return amount if t == 1 else 0.0
     if due == AT_THE_END:
-        if stop >= last:
+        without = max(min(gap[1], last, stop) - max(gap[0], first) + 1, 0)
+        if stop >= last and without <= 0:
             return amount if t == last else 0.0
-        return amount * max(stop - first + 1, 0) / length if t == stop + 1 else 0.0
+        if stop >= last:
+            return amount * (length - without) / length if t == last else 0.0
+        return amount * max(stop - first + 1 - without, 0) / length if t == stop + 1 else 0.0
     return 0.0
 
 
@@ -476,13 +506,18 @@ def play(
     busy = book.busy
     busy[:] = False
     now = 0
+    gap = (T + 2, 0)
+    if calendar.fails_at >= 0:
+        gap = without_provider(v, calendar.fails_at, calendar.gap_at, first, calendar.step)
+    cause = BY_POLICY if stop < last else RAN
+    closed = stop + 1 if terms.claims_end == 1 and cause != RAN else T + 1
     _tally(people, counts, blocks, stop, people_in, verified, additional)
     _due_dates(clauses, reads, when, cohorts, blocks, stop, now, people_in, state, busy)
     late = 0.0
     beyond = _bucket(v, clauses, calendar, blocks, when, counts, capped, has_cap, stop, now, buckets, busy)
     if terms.per_head:
         spread_referrals(people, blocks, flows[REFERRED])
-    spread_costs(v, costs, first, last, stop, now, a_year, flows[REFERRED], flows[:FALLS])
+    spread_costs(v, costs, first, last, stop, now, a_year, flows[REFERRED], flows[:FALLS], False, gap)
     lag = math.ceil(v[terms.paid_after_at] / calendar.step - 1e-9)
     caps = (terms.contract_cap_at, terms.year_cap_at, terms.carried_forward)
     totals = book.totals
@@ -513,6 +548,9 @@ def play(
         flows[INVESTOR, 0] -= call_capital(v, tranches, finance.in_turn, need, 0, capital, paper, till)
     flows[VEHICLE, 0] = till[CASH]
     year, points = calendar.year, terms.points
+    reads_accounts = terms.accounts.shape[0] > 0
+    spent = 0.0
+    received = 0.0
     payers, purses = terms.payers, book.purses
     if payers.size > 0:
         purses.spent[:] = 0.0
@@ -528,19 +566,35 @@ def play(
             if finance.usual == 0:
                 till[CASH] += flows[GRANTS, t]
                 flows[GUARANTORS, t] += flows[GUARANTOR_FEES, t]
+            if terms.agreed == 1:
+                due = flows[OTHER_PARTIES, t] + flows[OWED_FOR_SERVICE, t] + flows[GUARANTOR_FEES, t]
+                flows[PROVIDERS, t] += flows[OWED_FOR_SERVICE, t] - flows[SERVICE, t]
             paid = min(till[CASH], till[ARREARS] + due)
             till[CASH] -= paid
             till[ARREARS] += due - paid
             flows[PROVIDERS, t] += paid - due
+            if finance.puts_off == 1:
+                later = min(flows[OTHER_PARTIES, t], due, till[ARREARS])
+                till[ARREARS] -= later
+                till[FEES_OWED] += later
+                flows[OTHER_PARTIES, t] -= later
+                flows[PROVIDERS, t] += later
             if finance.defers == 1 and flows[LATER_FEES, t] + flows[LATER_DELIVERY, t] > 0.0:
                 till[FEES_OWED] += flows[LATER_FEES, t]
                 till[DELIVERY_OWED] += flows[LATER_DELIVERY, t]
-                flows[PROVIDERS, t] -= flows[LATER_DELIVERY, t]
-                flows[SERVICE, t] += flows[LATER_DELIVERY, t]
+                if terms.agreed == 0:
+                    flows[PROVIDERS, t] -= flows[LATER_DELIVERY, t]
+                    flows[SERVICE, t] += flows[LATER_DELIVERY, t]
             if promises:
                 run_interest(v, finance, t, a_year, capital)
         else:
             flows[PROVIDERS, t] -= due
+        if reads_accounts:
+            spent += due
+            if has_finance and finance.defers == 1:
+                spent += flows[LATER_FEES, t] + flows[LATER_DELIVERY, t]
+            if busy[t] or new_year:
+                read_accounts(v, terms.accounts, rows, capital, till, totals[0], spent, t / a_year, scratch)
         # 2 clauses
         payable = 0.0
         at = min(t + lag, T)
@@ -552,6 +606,8 @@ def play(
                 payable += _settle(
                     v, clause, caps, k, number, raw, 0.0, totals, so_far, settled, state, payers, purses, t, at
                 )
+            if t > closed and clause.scope != CONTRACT:
+                continue
             rise = 1.0
             if clause.index_at >= 0:
                 rise = _index(v[clause.index_at], t, calendar.step, clause.base)
@@ -600,6 +656,9 @@ def play(
                         scratch,
                     )
                     raw *= rise
+                    if clause.until != NO_END and raw > 0.0:
+                        need = enough_for(v, clause, t, a_year, capital, paper) - (totals[0] - received)
+                        raw = _beyond_hurdle(v, clause, raw, max(need, 0.0))
                     if clause.rounded != NOT_ROUNDED:
                         raw = rounded_to(raw, clause.rounded, v[clause.step_at])
                     if clause.less != 0:
@@ -632,8 +691,14 @@ def play(
             else:
                 if clause.due == WHEN_REFERRED:
                     raw = v[clause.rate_at] * _newly_paid_for(v, clause, flows[REFERRED], t, stop)
+                elif clause.due == AT_AN_EARLY_END:
+                    raw = 0.0
+                    if t == stop + 1 and (clause.ended_by >> cause) & 1 == 1:
+                        raw = _compensation(
+                            v, clause, points, rows, parts, number, people_in, verified, arms, published, scratch
+                        )
                 else:
-                    raw = _fee_due(clause.due, first, last, t, stop, v[clause.rate_at])
+                    raw = _fee_due(clause.due, first, last, t, stop, v[clause.rate_at], gap)
                 raw *= rise
                 if raw > 0.0:
                     state[k, number, MET] = 1
@@ -646,11 +711,69 @@ def play(
             if t + lag > T:
                 late += 1.0
             flows[RECEIPTS, at] += payable
+        if terms.breaks.size > 0 and t < min(last, stop):
+            if reads_accounts:
+                read_accounts(v, terms.accounts, rows, capital, till, totals[0], spent, t / a_year, scratch)
+            i = _broken_off(
+                v,
+                terms.breaks,
+                terms.checks,
+                terms.break_reads,
+                rows,
+                parts,
+                when,
+                cohorts,
+                blocks,
+                stop,
+                t,
+                triggered,
+                people_in,
+                verified,
+                arms,
+                published,
+                book.known,
+                scratch,
+            )
+            halt = stop
+            if i >= 0:
+                halt = t + math.ceil(v[terms.breaks[i].notice_at] / calendar.step - 1e-9)
+            if halt < min(last, stop):
+                stop, cause = halt, BY_BREAK + i
+                closed = stop + 1 if terms.claims_end == 1 else T + 1
+                beyond = _stop_at(
+                    v,
+                    clauses,
+                    reads,
+                    costs,
+                    calendar,
+                    cohorts,
+                    blocks,
+                    people,
+                    when,
+                    counts,
+                    capped,
+                    has_cap,
+                    stop,
+                    t,
+                    gap,
+                    people_in,
+                    verified,
+                    additional,
+                    state,
+                    busy,
+                    buckets,
+                    flows,
+                )
         # 3 receipts
         if not has_finance:
             flows[PROVIDERS, t] += flows[RECEIPTS, t]
             continue
         till[CASH] += flows[RECEIPTS, t]
+        received += flows[RECEIPTS, t]
+        if terms.of_payments_at >= 0:
+            part = v[terms.of_payments_at] * flows[RECEIPTS, t]
+            till[CASH] = max(till[CASH] - part, 0.0)
+            flows[PROVIDERS, t] += part
         # 4 what the paper promises, and the waterfall
         if promises:
             _fall_due(
@@ -722,13 +845,32 @@ def play(
                 flows[INVESTOR, t] -= call_capital(v, tranches, finance.in_turn, need, t, capital, paper, till)
             short = till[CASH] < _needed(planned, t, 1, stop, T) * (1.0 - 1e-9)
             if finance.stops_referrals == 1 and short and t < min(last, stop):
-                stop = t
-                buckets[:, t + 1 :] = 0.0
-                flows[:FALLS, t + 1 :] = 0.0
-                beyond = _bucket(v, clauses, calendar, blocks, when, counts, capped, has_cap, stop, t, buckets, busy)
-                spread_costs(v, costs, first, last, stop, t, a_year, flows[REFERRED], flows[:FALLS])
-                _tally(people, counts, blocks, stop, people_in, verified, additional)
-                _due_dates(clauses, reads, when, cohorts, blocks, stop, t, people_in, state, busy)
+                stop, cause = t, FOR_WANT_OF_MONEY
+                closed = t + 1 if finance.winds_up == 1 or terms.claims_end == 1 else T + 1
+                beyond = _stop_at(
+                    v,
+                    clauses,
+                    reads,
+                    costs,
+                    calendar,
+                    cohorts,
+                    blocks,
+                    people,
+                    when,
+                    counts,
+                    capped,
+                    has_cap,
+                    stop,
+                    t,
+                    gap,
+                    people_in,
+                    verified,
+                    additional,
+                    state,
+                    busy,
+                    buckets,
+                    flows,
+                )
         flows[VEHICLE, t] = till[CASH]
         broken = broken or till[CASH] < 0.0 or till[ARREARS] < 0.0
     paid_for = settled[:, :, PAID]
@@ -750,11 +892,161 @@ def play(
     out[REAL_PAYMENTS] = real
     out[COUNTED_PAYMENTS] = counted
     out[LATE] = late + beyond
-    out[STOPPED] = 1.0 if stop < last else 0.0
+    out[STOPPED] = cause if stop < last else RAN
     out[STOP_AT] = stop
     contract_cap = v[terms.contract_cap_at] if terms.contract_cap_at >= 0 else np.inf
     rule = _check(contract_cap, called, profit, commitment, totals[0], T, has_finance, flows)
     out[BROKEN] = 1.0 if broken else rule
+
+
+@inner
+def _stop_at(
+    v: Floats,
+    clauses: Any,
+    reads: Any,
+    costs: Any,
+    calendar: Calendar,
+    cohorts: Any,
+    blocks: Any,
+    people: Ints,
+    when: Ints,
+    counts: Floats,
+    capped: Floats,
+    has_cap: bool,
+    stop: int,
+    t: int,
+    gap: tuple[int, int],
+    people_in: Floats,
+    verified: Floats,
+    additional: Floats,
+    state: Ints,
+    busy: NDArray[np.bool_],
+    buckets: Floats,
+    flows: Floats,
+) -> float:
+    """Lay out what comes after period t anew, now that service is known to end after period `stop`.
+
+    Returns what of the outcomes for participants falls past the horizon, as :func:`_bucket` does.
+    """
+    buckets[:, t + 1 :] = 0.0
+    flows[:FALLS, t + 1 :] = 0.0
+    beyond = _bucket(v, clauses, calendar, blocks, when, counts, capped, has_cap, stop, t, buckets, busy)
+    referred, falls = flows[REFERRED], flows[:FALLS]
+    first, last = calendar.first, calendar.last
+    spread_costs(v, costs, first, last, stop, t, calendar.a_year, referred, falls, False, gap)
+    _tally(people, counts, blocks, stop, people_in, verified, additional)
+    _due_dates(clauses, reads, when, cohorts, blocks, stop, t, people_in, state, busy)
+    return beyond
+
+
+@inner
+def _broken_off(
+    v: Floats,
+    breaks: Any,
+    checks: Any,
+    reads: Any,
+    rows: Any,
+    parts: Any,
+    when: Ints,
+    cohorts: Any,
+    blocks: Any,
+    stop: int,
+    t: int,
+    triggered: int,
+    people_in: Floats,
+    verified: Floats,
+    arms: Floats,
+    published: Floats,
+    known: Floats,
+    scratch: Floats,
+) -> int:
+    """First break whose review is in period t and stops the service; -1 if none does."""
+    for i in range(breaks.size):
+        if breaks[i].review != t or (triggered & breaks[i].unless) != 0:
+            continue
+        holds = True
+        for j in range(breaks[i].first_check, breaks[i].end_check):
+            check = checks[j]
+            if check.first_read == check.end_read:  # an account waits for nothing
+                value = measured(
+                    v, rows, parts, check.by, people_in.size, people_in, verified, arms, published, scratch
+                )
+            else:
+                _know(check, reads, when, cohorts, blocks, stop, t, people_in, published, known)
+                value = _to_date(v, rows, parts, check.by, people_in, verified, arms, published, known, scratch)
+            holds = holds and not np.isnan(value) and meets(value, check.sense, v[check.bound_at])
+        if holds:
+            return i
+    return -1
+
+
+@inner
+def read_accounts(
+    v: Floats,
+    accounts: Ints,
+    rows: Any,
+    capital: Floats,
+    till: Floats,
+    paid: float,
+    spent: float,
+    years: float,
+    scratch: Floats,
+) -> None:
+    """Put the accounts that measures are into their places, as they stand, limited and rounded as the measure says."""
+    for i in range(accounts.shape[0]):
+        m, which = accounts[i, 0], accounts[i, 1]
+        value = 0.0
+        if which == CASH_IN_HAND:
+            value = till[CASH]
+        elif which == PAID_SO_FAR:
+            value = paid
+        elif which == COSTS_SO_FAR:
+            value = spent
+        elif which == YEARS_SO_FAR:
+            value = years
+        else:
+            for n in range(capital.shape[0]):
+                if which == CAPITAL_CALLED:
+                    value += capital[n, CALLED]
+                elif which == CAPITAL_OUTSTANDING:
+                    value += capital[n, OUT]
+                else:
+                    value += capital[n, RECEIVED]
+        scratch[m] = limited(v, rows[m], value)
+
+
+@inner
+def _compensation(
+    v: Floats,
+    clause: Any,
+    points: Any,
+    rows: Any,
+    parts: Any,
+    column: int,
+    people_in: Floats,
+    verified: Floats,
+    arms: Floats,
+    published: Floats,
+    scratch: Floats,
+) -> float:
+    """What is owed where service ended early: a sum, or by accounts, whether or not anybody was served."""
+    if clause.by >= 0:
+        level = measured(v, rows, parts, clause.by, column, people_in, verified, arms, published, scratch)
+        amount = table_amount(v, clause, points, level)
+    else:
+        amount = v[clause.rate_at]
+    if clause.times >= 0:
+        level = measured(v, rows, parts, clause.times, column, people_in, verified, arms, published, scratch)
+        amount *= max(level, 0.0)
+    return amount
+
+
+@inner
+def _beyond_hurdle(v: Floats, clause: Any, raw: float, need: float) -> float:
+    """What a price or share amounts to where it changes once investors have had what they still need."""
+    if raw <= need:
+        return raw
+    return need + (raw - need) * (v[clause.then_at] / v[clause.rate_at])
 
 
 @inner

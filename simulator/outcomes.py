@@ -102,6 +102,10 @@ COHORT = np.dtype(
         ("number", np.int64),  # of cohorts whose referrals begin earlier
         ("first_block", np.int64),
         ("end_block", np.int64),
+        ("fails_at", np.int64),  # time from the start of service after which the provider fails, -1: it never does
+        ("gap_at", np.int64),
+        ("serves_from", np.int64),  # first period of service
+        ("step", np.float64),  # months of a period
     ]
 )
 BLOCK = np.dtype(
@@ -227,6 +231,21 @@ def refer_people(v: Floats, cohorts: Any, blocks: Any, people: Ints) -> None:
         for b in range(cohort.first_block, cohort.end_block):
             parts, j = blocks[b].parts, blocks[b].part
             people[b] = (n * (j + 1)) // parts - (n * j) // parts
+        if cohort.fails_at >= 0:
+            gap = without_provider(v, cohort.fails_at, cohort.gap_at, cohort.serves_from, cohort.step)
+            for b in range(cohort.first_block, cohort.end_block):
+                if gap[0] <= blocks[b].first <= gap[1]:
+                    people[b] = 0
+
+
+@inner
+def without_provider(v: Floats, fails_at: int, gap_at: int, first: int, step: float) -> tuple[int, int]:
+    """First and last period without a provider, who fails in a period of service that still counts as served.
+
+    `first` is the first period of service, `step` the months of a period.
+    """
+    fails = first + int(v[fails_at] / step)
+    return fails + 1, fails + math.ceil(v[gap_at] / step - 1e-9)
 
 
 @inner

@@ -16,6 +16,8 @@ from simulator import copula, worth
 from simulator import outcomes as o
 from simulator import waterfall as w
 from simulator.deal import (
+    ACCOUNT,
+    ACCOUNTS,
     MONTHS_A_STEP,
     PARTICIPANTS,
     Clause,
@@ -33,6 +35,7 @@ from simulator.deal import (
     WithoutService,
     Worded,
     by_referral_period,
+    has_agreed_price,
     leaves,
     measure_of,
     named_clauses,
@@ -43,9 +46,10 @@ from simulator.deal import (
     pay_shares,
     payers_of,
     quantity_of,
+    reads_account,
     service_periods,
 )
-from simulator.ledger import Calendar, Terms
+from simulator.ledger import BY_BREAK, BY_POLICY, FOR_WANT_OF_MONEY, RAN, Calendar, Terms
 from simulator.payers import PAYER_ROW
 from simulator.quantity import Quantity
 from simulator.waterfall import FinanceTerms
@@ -161,6 +165,8 @@ def compile_plan(deal: Deal) -> Plan:
     names = outcome_names(deal)
     measures = _Measures(deal, at, names)
     terms = {name: _terms(deal, at, measures, name) for name in deal.structures}
+    accounts = _ints(list(measures.accounts)).reshape(-1, 2)
+    terms = {name: each._replace(accounts=accounts) if each.accounts.size else each for name, each in terms.items()}
     cohort_names = tuple(deal.cohorts)
     cohorts, blocks = _cohort_tables(deal, at)
     years = sorted({deal.time.financial_year(t) for t in range(deal.time.periods + 1)})
@@ -169,7 +175,7 @@ def compile_plan(deal: Deal) -> Plan:
         deal=deal,
         columns=tuple(at.columns),
         joined=_joined(deal, at.columns),
-        expected=np.array([column.quantity.mean() for column in at.columns]),
+        expected=_expected(at.columns),
         people=needs_people(deal),
         outcome_names=tuple(names),
         cohort_names=cohort_names,
@@ -200,6 +206,12 @@ def compile_plan(deal: Deal) -> Plan:
         effectiveness_at={name: at("structures", name, "effectiveness") for name in deal.structures},
         worths=_worth_table(deal, at, names),
     )
+
+
+def _expected(columns: list[Column]) -> np.ndarray:
+    """Mean of every number; but nobody plans for a provider who fails."""
+    never = ("provider_failure", "after")
+    return np.array([each.high if each.path == never else each.quantity.mean() for each in columns])
 
 
 def _joined(deal: Deal, columns: list[Column]) -> tuple[Joined, ...]:
@@ -368,6 +380,10 @@ def _cohort_tables(deal: Deal, at: _Columns) -> tuple[np.ndarray, np.ndarray]:
                 "claim": _NEVER if each.last_claim is None else time.period(each.last_claim),
                 "first_block": len(blocks),
                 "end_block": len(blocks) + len(windows),
+                "fails_at": at("provider_failure", "after"),
+                "gap_at": at("provider_failure", "gap"),
+                "serves_from": service_periods(deal)[0],
+                "step": float(time.months),
             }
         )
         for part, (first, last) in enumerate(windows):
@@ -397,6 +413,8 @@ class _Measures:
         self.names: list[str] = []
         self.rows: list[dict[str, Any]] = []
         self.parts: list[dict[str, Any]] = []
+        self.accounts: list[tuple[int, int]] = []
+        """Of each row that is an account, the row and which account."""
         for name in [*deal.measures, *outcomes, PARTICIPANTS]:
             self.index(name)
 
@@ -407,6 +425,8 @@ class _Measures:
         if label not in self.names:
             so_far = so_far or measure.over == "cohorts so far"
             row = self._composed(name, measure, so_far) if measure.parts else self._single(name, measure)
+            if measure.kind == ACCOUNT:
+                self.accounts.append((len(self.rows), ACCOUNTS.index(str(measure.count_of))))
             rounded = measure.rounded
             self.names.append(label)
             self.rows.append(
@@ -423,7 +443,7 @@ class _Measures:
         return self.names.index(label)
 
     def _single(self, source: str, measure: Measure) -> dict[str, Any]:
-        kinds = {"count": c.COUNT, "share": c.SHARE, "mean": c.SHARE, PARTICIPANTS: c.PEOPLE}
+        kinds = {"count": c.COUNT, "share": c.SHARE, "mean": c.SHARE, PARTICIPANTS: c.PEOPLE, ACCOUNT: c.ACCOUNT}
         units = _DIFFERENCES[measure.as_]
         against, level_at = c.ARM, -1
         if measure.against in _AGAINST:
@@ -432,7 +452,7 @@ class _Measures:
             against, level_at = c.LEVEL, self.at("measures", source, "against")
         return {
             "kind": kinds.get(measure.kind, units),
-            "outcome": -1 if measure.kind == PARTICIPANTS else self.outcomes.index(measure.outcome),
+            "outcome": -1 if measure.kind in {PARTICIPANTS, ACCOUNT} else self.outcomes.index(measure.outcome),
             "sign": -1.0 if measure.kind == "reduction" else 1.0,
             "against": against,
             "level_at": level_at,
@@ -465,7 +485,7 @@ class _Measures:
         measure = measure_of(self.deal, name)
         if measure.parts:
             return next((found for part in measure.parts if (found := self.counted(part)) >= 0), -1)
-        if measure.kind == PARTICIPANTS:
+        if measure.kind in {PARTICIPANTS, ACCOUNT}:
             return -1
         if measure.kind in {"count", "share", "mean"}:
             return self.index(measure.outcome)
@@ -499,6 +519,7 @@ _DUE = {
     "at the start": c.AT_THE_START,
     "at the end": c.AT_THE_END,
     "when referred": c.WHEN_REFERRED,
+    "at an early end": c.AT_AN_EARLY_END,
 }
 _SENSES = {"at least": c.AT_LEAST, "at most": c.AT_MOST, "more than": c.MORE_THAN, "less than": c.LESS_THAN}
 _COST_FORMS = {"at the start": w.START, "a year": w.A_YEAR, "per person": w.PER_PERSON, "at the end": w.END}
@@ -507,8 +528,12 @@ _COST_FORMS = {"at the start": w.START, "a year": w.A_YEAR, "per person": w.PER_
 def _terms(deal: Deal, at: _Columns, measures: _Measures, name: str) -> Terms:
     structure = deal.structures[name]
     path: Path = ("structures", name)
-    costs = _cost_rows(at, structure, path)
+    costs = _cost_rows(deal, at, structure, path)
     clauses, conditions, points, reads = _clause_tables(deal, structure, at, measures, (*path, "pays"))
+    breaks, checks, break_reads = _break_tables(deal, structure, at, measures, (*path, "breaks"))
+    named = [name for each in structure.pays.values() for name in each.reads]
+    named += [name for each in (structure.breaks or {}).values() for name in each.when]
+    reads_accounts = any(reads_account(deal, name) for name in named)
     return Terms(
         clauses=clauses,
         conditions=conditions,
@@ -525,11 +550,40 @@ def _terms(deal: Deal, at: _Columns, measures: _Measures, name: str) -> Terms:
             any(row["form"] == w.PER_PERSON for row in costs)
             or any(clause.due == "when referred" for clause in structure.pays.values())
         ),
+        agreed=int(has_agreed_price(structure)),
+        of_payments_at=at(*path, "service_agreement", "share_of_payments"),
+        accounts=np.zeros((int(reads_accounts), 2), np.int64),  # filled once all measures have their rows
+        breaks=breaks,
+        checks=checks,
+        break_reads=break_reads,
+        claims_end=int(structure.after_an_early_end == "claims end"),
     )
 
 
-def _cost_rows(at: _Columns, structure: Structure, path: Path) -> list[dict[str, Any]]:
+def _break_tables(
+    deal: Deal, structure: Structure, at: _Columns, measures: _Measures, path: Path
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of the breaks, of their checks, and of the outcomes that these wait for."""
+    bits = {name: 1 << place for place, name in enumerate(named_clauses(structure))}
     rows: list[dict[str, Any]] = []
+    checks: list[dict[str, Any]] = []
+    reads: list[dict[str, Any]] = []
+    for name, each in (structure.breaks or {}).items():
+        row = {"review": deal.time.period(each.review), "first_check": len(checks)}
+        for measure, bound in each.when.items():
+            check = {"by": measures.index(measure), "first_read": len(reads)}
+            for outcome in dict.fromkeys(outcome for outcome, _ in outcomes_read(deal, measure)):
+                reads.append({"outcome": measures.outcomes.index(outcome) if outcome else -1, "so_far": 0})
+            check |= {"sense": _SENSES[bound.form], "bound_at": at(*path, name, "when", measure)}
+            checks.append(check | {"end_read": len(reads)})
+        row |= {"end_check": len(checks), "notice_at": at(*path, name, "notice")}
+        rows.append(row | {"unless": sum(bits[clause] for clause in set(each.unless))})
+    return _rows(c.BREAK, rows), _rows(c.CHECK, checks), _rows(c.READ, reads)
+
+
+def _cost_rows(deal: Deal, at: _Columns, structure: Structure, path: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    agreed = has_agreed_price(structure)
     for key in ("costs", "payer_costs"):
         costs = getattr(structure, key)
         for kind in ("set_up", "delivery", "management", "evaluation"):
@@ -538,8 +592,24 @@ def _cost_rows(at: _Columns, structure: Structure, path: Path) -> list[dict[str,
                 continue
             party = w.PAYER if key == "payer_costs" else w.PROVIDER if kind == "delivery" else w.OTHERS
             deferred_at = at(*path, "finance", "deferred", kind) if key == "costs" else -1
-            rows.append(_cost_row(at, (*path, key, kind), cost, party) | {"deferred_at": deferred_at})
+            row = _cost_row(at, (*path, key, kind), cost, party) | {"overrun_at": at(*path, key, "overrun")}
+            plus_at = at(*path, "service_agreement", "cost_plus")
+            if party == w.PROVIDER and agreed:  # the provider bears it, and is owed what was agreed
+                rows.append(row)
+                if plus_at >= 0:
+                    rows.append(row | {"party": w.AGREED, "deferred_at": deferred_at, "plus_at": plus_at})
+                continue
+            rows.append(row | {"deferred_at": deferred_at})
     finance = structure.finance
+    if structure.service_agreement is not None:
+        deferred_at = at(*path, "finance", "deferred", "delivery")
+        for name, fee in (structure.service_agreement.fees or {}).items():
+            row = _cost_row(at, (*path, "service_agreement", "fees", name), fee, w.AGREED)
+            rows.append(row | {"deferred_at": deferred_at})
+    if deal.provider_failure is not None:
+        party = w.OTHERS if isinstance(finance, Finance) else w.PAYER
+        amount_at = at("provider_failure", "cost")
+        rows.append({"amount_at": amount_at, "form": w.START, "party": party, "replacement": 1})
     if isinstance(finance, Finance):
         for name, grant in (finance.grants or {}).items():
             rows.append(_cost_row(at, (*path, "finance", "grants", name), grant, w.GRANT))
@@ -567,7 +637,7 @@ def _payer_rows(deal: Deal, structure: Structure, at: _Columns, path: Path) -> l
 
 
 def _cost_row(at: _Columns, path: Path, cost: Worded, party: int) -> dict[str, Any]:
-    return {"amount_at": at(*path), "form": _COST_FORMS[cost.form], "party": party}
+    return {"amount_at": at(*path), "form": _COST_FORMS[cost.form], "party": party, "replacement": 0}
 
 
 _COUPONS = {"in cash": w.IN_CASH, "accrued": w.ACCRUED, "at maturity": w.AT_MATURITY}
@@ -580,6 +650,22 @@ _PLAIN_ACTIONS = {
     "rest": w.REST,
 }
 _ACTIONS_OF = {"coupon": w.COUPON, "interest": w.INTEREST, "capital": w.CAPITAL}
+
+
+def _who(finance: Finance, name: str) -> int:
+    names = list(finance.papers)
+    if name in names:
+        return names.index(name)
+    return w.TO_PROVIDER if name == "provider" else w.ALL_TRANCHES
+
+
+def _until(at: _Columns, finance: Any, path: Path, until: dict[str, Worded] | None) -> dict[str, int]:
+    """Until whom has had which return a stage, a price or a share holds."""
+    row = {"until": w.NO_END}
+    for name, enough in (until or {}).items():
+        form = w.A_RETURN if enough.form == "a year" else w.TIMES
+        row |= {"until": form, "who": _who(finance, name), "level_at": at(*path, name)}
+    return row
 
 
 class _FinanceTables:
@@ -620,9 +706,7 @@ class _FinanceTables:
 
     def who(self, name: str) -> int:
         """Tranche of a name, or one of the other parties that get something."""
-        if name in self.names:
-            return self.names.index(name)
-        return w.TO_PROVIDER if name == "provider" else w.ALL_TRANCHES
+        return _who(self.finance, name)
 
     def tranche(self, name: str, tranche: Tranche) -> dict[str, Any]:
         """Row of a tranche."""
@@ -676,13 +760,7 @@ class _FinanceTables:
         shares: list[dict[str, int]] = []
         for i, stage in enumerate(self.finance.residual or []):
             here = (*self.path, "residual", i)
-            row = {"until": w.NO_END, "first_share": len(shares)}
-            for name, enough in (stage.until or {}).items():
-                row |= {
-                    "until": w.A_RETURN if enough.form == "a year" else w.TIMES,
-                    "who": self.who(name),
-                    "level_at": self.at(*here, "until", name),
-                }
+            row = {"first_share": len(shares)} | _until(self.at, self.finance, (*here, "until"), stage.until)
             shares += [{"to": self.who(name), "share_at": self.at(*here, "to", name)} for name in stage.to]
             rows.append(row | {"end_share": len(shares)})
         return rows, shares
@@ -713,23 +791,26 @@ def _finance(deal: Deal, at: _Columns, measures: _Measures, structure: Structure
     finance = structure.finance
     if not isinstance(finance, Finance):
         nothing = (w.TRANCHE, w.TABLE, c.POINT, c.READ, w.ACTION, w.STAGE, w.SHARE_OF_REST, w.GUARANTEE)
-        return FinanceTerms(0, -1, 0, 0, -1, -1, 0, 0, 0, 0, *(_rows(kind, []) for kind in nothing))
+        return FinanceTerms(0, -1, 0, 0, -1, -1, 0, 0, 0, 0, 0, 0, *(_rows(kind, []) for kind in nothing))
     tables = _FinanceTables(deal, at, measures, finance, path)
     tranches = [tables.tranche(name, tranche) for name, tranche in finance.papers.items()]
     stages, shares = tables.stages()
     guarantee = tables.guarantee()
     promises = bool(guarantee) or any(row["coupon"] or row["matures"] for row in tranches)
-    plain = not (promises or stages or finance.deferred or finance.grants) and len(tranches) == 1
+    plain = not (promises or stages or finance.deferred or finance.grants or finance.rules("defer fees"))
+    plain = plain and len(tranches) == 1
     return FinanceTerms(
         has=1,
         ahead_at=at(*path, "called"),
         recycled=int(finance.recycled),
-        stops_referrals=int(finance.when_money_runs_out == "stop referrals"),
+        stops_referrals=int(finance.rules("stop referrals", "wind up")),
         surplus_at=at(*path, "surplus_to_investors"),
         reserve_at=at(*path, "reserve"),
         in_turn=int(finance.drawn == "in turn"),
         promises=int(promises),
         defers=int(finance.deferred is not None),
+        puts_off=int(finance.rules("defer fees")),
+        winds_up=int(finance.rules("wind up")),
         usual=int(plain and finance.waterfall == finance.usual_waterfall()),
         tranches=_rows(w.TRANCHE, tranches),
         tables=_rows(w.TABLE, tables.tables),
@@ -754,6 +835,8 @@ def _clause_tables(
         here = (*path, name)
         row = _clause_row(deal, at, measures, here, clause, bits)
         row |= {"first_condition": len(conditions), "first_point": len(points), "first_read": len(reads)}
+        row |= _until(at, structure.finance, (*here, "amount", "until"), clause.amount.until)
+        row["ended_by"] = _ended_by(structure, clause)
         for key, bounds in (("when", clause.when), ("any_of", clause.any_of)):
             for measure, bound in bounds.items():
                 place = {"measure": measures.index(measure), "bound_at": at(*here, key, measure)}
@@ -769,6 +852,14 @@ def _clause_tables(
             reads.append({"outcome": measures.outcomes.index(outcome) if outcome else -1, "so_far": int(so_far)})
         rows.append(row | {"end_any": len(conditions), "end_point": len(points), "end_read": len(reads)})
     return _rows(c.CLAUSE, rows), _rows(c.CONDITION, conditions), _rows(c.POINT, points), _rows(c.READ, reads)
+
+
+def _ended_by(structure: Structure, clause: Clause) -> int:
+    """Bits of what ends service so that a clause is owed: by default all but a want of money."""
+    if clause.ended_by is None:
+        return ~(1 << RAN | 1 << FOR_WANT_OF_MONEY)
+    places = {"policy change": BY_POLICY} | {name: BY_BREAK + i for i, name in enumerate(structure.breaks or {})}
+    return sum(1 << places[name] for name in set(clause.ended_by))
 
 
 def _clause_row(
@@ -805,6 +896,7 @@ def _clause_row(
         "cohorts": sum(1 << list(deal.cohorts).index(each) for each in set(clause.cohorts)) if clause.cohorts else -1,
         "rounded": c.NOT_ROUNDED if clause.rounded is None else _ROUNDED[clause.rounded.form],
         "step_at": at(*here, "rounded"),
+        "then_at": at(*here, "amount", "then"),
     }
 
 
@@ -823,4 +915,6 @@ def _calendar(deal: Deal, at: _Columns, years: list[str]) -> Calendar:
         payer_rate_at=at("rates", "payer"),
         payer_real=int(deal.rates.payer.form == "real"),
         inflation_at=at("rates", "inflation"),
+        fails_at=at("provider_failure", "after"),
+        gap_at=at("provider_failure", "gap"),
     )

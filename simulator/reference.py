@@ -24,6 +24,7 @@ from typing import Any
 
 from simulator.agreement import Agreement
 from simulator.deal import (
+    ACCOUNT,
     INVESTORS,
     PARTICIPANTS,
     Clause,
@@ -34,6 +35,7 @@ from simulator.deal import (
     Payer,
     Table,
     Worded,
+    has_agreed_price,
     is_share,
     measure_of,
     outcome_of,
@@ -56,6 +58,8 @@ SERVICE = "service"
 PAYERS = "outcome payers"
 OWN_COSTS = "payers' own costs"
 _ROLES = {VEHICLE, INVESTORS, PROVIDER, OTHERS, SERVICE, PAYERS, OWN_COSTS}
+POLICY_CHANGE = "policy change"
+NO_MONEY = "no money"
 _ROUNDING = 1e-9
 _KINDS_OF_COST = ("set_up", "delivery", "management", "evaluation")
 
@@ -383,6 +387,9 @@ class _Play:
         self.first, self.last = service_periods(deal)
         self.never = self.T + 1
         self.stop = self.never if happened.stop is None else happened.stop
+        self.ended_by = None if self.stop >= self.last else POLICY_CHANGE
+        self.winds_up = False
+        self.gap = self._gap()
         self.blocks = {name: [b for b in happened.blocks if b.cohort == name] for name in deal.cohorts}
         self.planned_referrals = self._planned_referrals()
 
@@ -435,6 +442,8 @@ class _Play:
         self.carried_forward: defaultdict[str, float] = defaultdict(float)
         self.to_pay: defaultdict[int, list[tuple[Key, dict[str, float], str | None, str]]] = defaultdict(list)
         self.late = 0
+        self.spent = 0.0
+        self.accounts: dict[str, float] = {}
         self.after_cap_per_person = self._money_after_cap_per_person()
 
     def run(self) -> Ledger:
@@ -443,8 +452,10 @@ class _Play:
         for t in range(1, self.T + 1):
             self._bear_costs(t)
             self._settle_clauses(t)
+            self._review(t)
             self._receive_payments(t)
             if self.finance:
+                self._hand_on(t)
                 self._keep_promises(t)
                 if t < self.T:
                     self._call_capital(t)
@@ -455,6 +466,110 @@ class _Play:
     def _value(self, *path: str | int) -> float:
         """Value in this draw of a number of the structure."""
         return self.values[*self.here, *path]
+
+    # -- The end, and what goes wrong -----------------------------------------------------------------------
+
+    def _gap(self) -> range:
+        """Periods in which there is no provider; one who fails still serves in the period in which it does."""
+        if self.deal.provider_failure is None:
+            return range(0)
+        fails = self.first + math.floor(self.values["provider_failure", "after"] / self.time.months)
+        gap = _whole_periods(self.values["provider_failure", "gap"], self.time.months)
+        return range(fails + 1, fails + 1 + gap)
+
+    def _replacement(self, t: int) -> float:
+        """Cost of replacing the provider in a period."""
+        if self.deal.provider_failure is None or t != self.gap.start or t > min(self.last, self.stop):
+            return 0.0
+        return self.values["provider_failure", "cost"]
+
+    def _read_accounts(self, t: int) -> None:
+        """Accounts as they stand."""
+        papers = [] if self.agreement is None else list(self.agreement.papers.values())
+        self.accounts = {
+            "capital called": sum(paper.called for paper in papers),
+            "capital outstanding": sum(paper.outstanding for paper in papers),
+            "paid to investors": sum(paper.received for paper in papers),
+            "cash in hand": max(self.balance[VEHICLE], 0.0),
+            "payments so far": sum(self.paid.values()),
+            "costs so far": self.spent,
+            "years so far": t / self.time.a_year,
+        }
+
+    def _review(self, t: int) -> None:
+        """Stop the service where a review of this period breaks it off; the first in the file that does."""
+        self._read_accounts(t)
+        if t >= min(self.last, self.stop):
+            return
+        for name, terms in (self.terms.breaks or {}).items():
+            if self.time.period(terms.review) != t:
+                continue
+            holds, why = self._holds_at_review(t, name)
+            met = next((clause for clause in terms.unless if self._was_met(clause)), None)
+            if met is not None:
+                holds, why = False, f"{met!r} was met"
+            stop = t + _whole_periods(self._value("breaks", name, "notice"), self.time.months)
+            words = f"review {name!r}: {why}; "
+            if holds and stop < min(self.last, self.stop):
+                self.stop, self.ended_by = stop, name
+                self._note(t, f"{words}service ends on {self.time.date(stop)}")
+                return
+            self._note(t, words + ("service is ending already" if holds else "service goes on"))
+            if holds:
+                return
+
+    def _holds_at_review(self, t: int, name: str) -> tuple[bool, str]:
+        """Whether all that a review asks for holds, as results stand, and the words for it."""
+        all_hold, why = True, []
+        for measure, worded in self.terms.breaks[name].when.items() if self.terms.breaks else ():
+            bound = self._value("breaks", name, "when", measure)
+            if outcomes_read(self.deal, measure):
+                value, words = self._to_date(measure, t)
+            else:
+                value = self._measure(measure, None)
+                words = "which is not known" if value is None else self._show(measure, value)
+            meets, otherwise = _BOUNDS[worded.form]
+            met = value is not None and meets(value, bound)
+            all_hold = all_hold and met
+            text = f"{worded.form} {self._show(measure, bound)}"
+            if value is None:
+                why.append(f"{measure} is not known")
+            else:
+                why.append(f"{measure} {words} {f'is {text}' if met else f'{otherwise} {self._show(measure, bound)}'}")
+        return all_hold, "; ".join(why) or "nothing was achieved that would prevent it"
+
+    def _note(self, t: int, text: str) -> None:
+        """Write an entry without money."""
+        self._move(t, self.purse, self.purse, 0.0, text)
+
+    def _closed(self, t: int) -> bool:
+        """Whether it is too late for claims: they end one period after the last of service."""
+        ends = self.winds_up or self.terms.after_an_early_end == "claims end"
+        return ends and self.ended_by is not None and t > self.stop + 1
+
+    def _compensate(self, t: int, name: str, clause: Clause) -> None:
+        """Pay what is owed where service ended early, in the period after its last."""
+        if self.ended_by is None or t != self.stop + 1:
+            return
+        concerned = self.ended_by != NO_MONEY if clause.ended_by is None else self.ended_by in clause.ended_by
+        if not concerned:
+            return
+        self.settled.add((name, None))
+        _, amount, how = self._amount(name, clause, None)
+        rise, risen = self._index(t, name, clause)
+        amount, how = amount * rise, f"{how}{risen}, since service ended early by {self.ended_by!r}"
+        self.met[name, None] = amount > 0
+        self._pay(t, (name, None), _Owed(0.0, amount, amount, how if amount > 0 else f"0.00 because: {how}"))
+
+    def _hand_on(self, t: int) -> None:
+        """Hand the provider's share of the payments of this period on to it."""
+        agreed = self.terms.service_agreement
+        if agreed is None or agreed.share_of_payments is None:
+            return
+        share = self._value("service_agreement", "share_of_payments")
+        part = min(share * self.payments[t], max(self.balance[VEHICLE], 0.0))
+        if part > 0:
+            self._move(t, VEHICLE, PROVIDER, part, f"the provider's {_percent(share)} of the payments")
 
     @staticmethod
     def _in_the_books(payer: str) -> str:
@@ -541,6 +656,8 @@ class _Play:
         `among` only these cohorts are looked at, and nothing that was published.
         """
         measure = measure_of(self.deal, name)
+        if measure.kind == ACCOUNT:
+            return limited(measure, name, self.accounts[str(measure.count_of)], self.values)
         label = f"{name} (so far)" if so_far and measure.over == "each cohort" else name
         if among is None and (label, cohort) in self.happened.published:
             return self.happened.published[label, cohort]
@@ -714,6 +831,7 @@ class _Play:
     def _settle_clauses(self, t: int) -> None:
         """Settle what falls due in a period: clauses in the file's order, cohorts in the file's order."""
         paid_before = sum(self.paid.values())
+        self._read_accounts(t)
         new_year = t > 1 and self.time.financial_year(t) != self.time.financial_year(t - 1)
         for name, clause in self.terms.pays.items():
             if new_year and self.carried_forward[name] > 0:
@@ -721,7 +839,11 @@ class _Play:
                 year = self.time.financial_year(t - 1)
                 reason = f"{_plain(amount)} carried forward from {year}"
                 self._pay(t, (name, None), _Owed(0.0, 0.0, amount, reason))
-            if clause.for_ == "each participant":
+            if self._closed(t) and clause.for_ != "the contract":
+                continue
+            if clause.due == "at an early end":
+                self._compensate(t, name, clause)
+            elif clause.for_ == "each participant":
                 self._settle_participants(t, name, clause)
             elif clause.due == "when referred":
                 self._settle_people(t, name, clause)
@@ -828,7 +950,7 @@ class _Play:
     def _settle_fee(self, t: int, name: str, clause: Clause) -> None:
         """Pay a fee: its share of this period of service."""
         fee, length = self._value("pays", name, "amount", "lump_sum"), self.last - self.first + 1
-        served = max(min(self.stop, self.last) - self.first + 1, 0)
+        served = sum(each not in self.gap for each in range(self.first, min(self.stop, self.last) + 1))
         end = self.last if self.stop >= self.last else self.stop + 1
         due, amount = t == end, fee * served / length
         words = f"the fee of {_plain(fee)}"
@@ -837,7 +959,8 @@ class _Play:
         if clause.due == "at the start":
             due, amount, words = t == 1, fee, f"the fee of {_plain(fee)} at the start"
         elif clause.due == "evenly":
-            due, amount = self.first <= t <= min(self.last, self.stop), fee / length
+            due = self.first <= t <= min(self.last, self.stop) and t not in self.gap
+            amount = fee / length
             words = f"the fee of {_plain(fee)} in {length} parts, one a period of service"
         if not due:
             return
@@ -870,6 +993,7 @@ class _Play:
             self.met[key] = True
         rise, risen = self._index(t, name, clause)
         amount, how = amount * rise, how + risen
+        amount, how = self._after_hurdle(t, name, clause, amount, how)
         if clause.rounded is not None:
             amount = _rounded(clause.rounded.form, amount, self._value("pays", name, "rounded"))
             how += f", rounded {clause.rounded.text()}"
@@ -878,6 +1002,24 @@ class _Play:
             amount, how = max(amount - before, 0.0), f"{how}; less {_plain(before)} paid before"
         reason = "; ".join(part for part in (why, how) if part) if amount > 0 else f"0.00 because: {how}"
         return self._pay(t, key, _Owed(quantity, amount, amount, reason))
+
+    def _after_hurdle(self, t: int, name: str, clause: Clause, amount: float, how: str) -> tuple[float, str]:
+        """Pay what lies beyond the investors' hurdle at another price or share."""
+        if clause.amount.until is None or self.agreement is None:
+            return amount, how
+        ((who, enough),) = clause.amount.until.items()
+        path = ("pays", name, "amount")
+        level = self._value(*path, "until", who)
+        need, words = self.agreement.still_needed(t, who, enough, level)
+        on_its_way = sum(self.paid.values()) - sum(self.payments)
+        need = max(max(need, 0.0) - on_its_way, 0.0)
+        if amount <= need:
+            return amount, f"{how}{words}"
+        rate = self._value(*path, "price" if clause.amount.price is not None else "share")
+        then = self._value(*path, "then")
+        rest = (amount - need) * then / rate
+        shown = _percent(then) if clause.amount.share is not None else _plain(then)
+        return need + rest, f"{how}{words}, which takes {_plain(need)}, and {shown} from there on"
 
     def _was_met(self, clause: str) -> bool:
         """Whether the trigger of a clause was met so far, for any cohort."""
@@ -1066,14 +1208,20 @@ class _Play:
         """Cost of one kind in a period; `part` is costs or payer_costs."""
         costs = getattr(self.terms, part) or Costs()
         cost: Worded | None = getattr(costs, kind)
-        return 0.0 if cost is None else self._falls(cost, values[*self.here, part, kind], t, stop, referred)
+        if cost is None:
+            return 0.0
+        amount = values[*self.here, part, kind]
+        if costs.overrun is not None and values is self.values:  # nobody plans for it
+            amount *= 1 + values[*self.here, part, "overrun"]
+        served = values is not self.values or kind != "delivery" or part != "costs" or t not in self.gap
+        return self._falls(cost, amount, t, stop, referred, served=served)
 
-    def _falls(self, cost: Worded, amount: float, t: int, stop: int, referred: int) -> float:
-        """Part of a cost that falls in a period."""
+    def _falls(self, cost: Worded, amount: float, t: int, stop: int, referred: int, *, served: bool = True) -> float:
+        """Part of a cost that falls in a period; nothing by the year for a service that nobody delivers."""
         if cost.form == "at the start":
             return amount if t == 1 else 0.0
         if cost.form == "a year":
-            return amount / self.time.a_year if self.first <= t <= min(self.last, stop) else 0.0
+            return amount / self.time.a_year if served and self.first <= t <= min(self.last, stop) else 0.0
         if cost.form == "per person":
             return amount * referred if t <= stop else 0.0
         return amount if t == (self.last if stop >= self.last else stop + 1) else 0.0
@@ -1107,16 +1255,47 @@ class _Play:
                 return 0.0
             kinds = [kind for kind in kinds if self._is_at_the_end(kind)]
             cost = sum(
-                self.expected[*self.here, "costs", kind] * (1 - self._deferred(kind, self.expected)) for kind in kinds
+                self.expected[*self.here, "costs", kind] * (1 - self._deferred(kind, self.expected))
+                for kind in kinds
+                if kind != "delivery" or not self.agreed
             )
+            cost += sum(owed - later for owed, later, _ in self._owed_for_service(t, self.stop, self.expected, 0))
             return cost + (self._fee_at(t, self.expected, self.stop) if self._fee_is_at_the_end() else 0.0)
         referred = self.planned_referrals.get(t, 0)
         cost = sum(
             self._cost("costs", kind, t, self.never, self.expected, referred)
             * (1 - self._deferred(kind, self.expected))
             for kind in kinds
+            if kind != "delivery" or not self.agreed
         )
+        cost += sum(owed - later for owed, later, _ in self._owed_for_service(t, self.never, self.expected, referred))
         return cost + self._fee_at(t, self.expected, self.never)
+
+    @property
+    def agreed(self) -> bool:
+        """Whether a service agreement says what the vehicle owes the provider."""
+        return has_agreed_price(self.terms)
+
+    def _owed_for_service(
+        self, t: int, stop: int, values: Mapping[Path, float], referred: int
+    ) -> list[tuple[float, float, str]]:
+        """What a service agreement owes the provider in a period, how much of it is deferred, and what for.
+
+        Once a stop is known and past, that is what falls at the end.
+        """
+        if not self.agreed or self.terms.service_agreement is None:
+            return []
+        terms, found = self.terms.service_agreement, []
+        if terms.cost_plus is not None:
+            plus = values[*self.here, "service_agreement", "cost_plus"]
+            cost = self._cost("costs", "delivery", t, stop, values, referred)
+            found.append((cost * (1 + plus), f"delivery and {_percent(plus)}"))
+        for name, fee in (terms.fees or {}).items():
+            amount = values[*self.here, "service_agreement", "fees", name]
+            served = values is not self.values or t not in self.gap
+            found.append((self._falls(fee, amount, t, stop, referred, served=served), name))
+        share = self._deferred("delivery", values)
+        return [(owed, owed * share, words) for owed, words in found if owed > 0]
 
     def _deferred(self, kind: str, values: Mapping[Path, float]) -> float:
         """Share of a cost that is paid by the waterfall only."""
@@ -1153,10 +1332,18 @@ class _Play:
                     self._vehicle_bears(t, OTHERS, self.happened.costs[t], "costs, as the results say")
                 self.agreement.let_interest_run(t)
                 return
-        for kind in _KINDS_OF_COST:
+        kinds: Sequence[str] = _KINDS_OF_COST
+        if self.finance and self.finance.rules("defer fees"):  # the service is paid first
+            kinds = sorted(kinds, key=lambda kind: kind != "delivery")
+            self._pay_guarantors_fee(t)
+        for kind in kinds:
             cost = self._cost("costs", kind, t, self.stop, self.values, referred)
             words = kind.replace("_", "-")
             to = SERVICE if kind == "delivery" else OTHERS
+            if kind == "delivery" and self.finance and self.agreed:
+                self._pay_for_service(t, cost, referred)
+                continue
+            self.spent += cost
             if cost > 0 and self.finance:
                 later = cost * self._deferred(kind, self.values)
                 self._defer(t, kind, later)
@@ -1164,18 +1351,40 @@ class _Play:
                     self._vehicle_bears(t, to, cost - later, words)
             elif cost > 0:
                 self._move(t, PROVIDER, to, cost, words)
-        fee = self._fee_at(t, self.values, self.stop)
-        if fee > 0 and self.finance and self.finance.guarantee:
-            self._vehicle_bears(t, self.finance.guarantee.guarantor, fee, "the guarantor's fee")
+        if self.finance and self._replacement(t) > 0:
+            self.spent += self._replacement(t)
+            self._vehicle_bears(t, OTHERS, self._replacement(t), "replaces the provider, who has failed")
+        if self.finance and not self.finance.rules("defer fees"):
+            self._pay_guarantors_fee(t)
         if self.agreement:
             self.agreement.let_interest_run(t)
-        for kind in _KINDS_OF_COST:
-            cost = self._cost("payer_costs", kind, t, self.stop, self.values, referred)
+        own = {kind: self._cost("payer_costs", kind, t, self.stop, self.values, referred) for kind in _KINDS_OF_COST}
+        own["replacement of the provider"] = 0.0 if self.finance else self._replacement(t)
+        for kind, cost in own.items():
             for payer, share in self._parts_of_own_costs(t).items() if cost > 0 else ():
                 words = f"the payers' own {kind.replace('_', '-')}"
                 self.own_costs_of[payer][t] += cost * share
                 name = self._in_the_books(payer)
                 self._move(t, name, OWN_COSTS, cost * share, words, payer=name)
+
+    def _pay_guarantors_fee(self, t: int) -> None:
+        fee = self._fee_at(t, self.values, self.stop)
+        if fee > 0 and self.finance and self.finance.guarantee:
+            self.spent += fee
+            self._vehicle_bears(t, self.finance.guarantee.guarantor, fee, "the guarantor's fee")
+
+    def _pay_for_service(self, t: int, cost: float, referred: int) -> None:
+        """Let the provider bear what delivery costs, and pay it what the service agreement says."""
+        assert self.agreement is not None
+        if cost > 0:
+            self._move(t, PROVIDER, SERVICE, cost, "delivery of the service")
+        for owed, later, words in self._owed_for_service(t, self.stop, self.values, referred):
+            self.spent += owed
+            if later > 0:
+                self.agreement.delivery_owed += later
+                self._move(t, VEHICLE, PROVIDER, 0.0, f"{_plain(later)} of {words} is deferred")
+            if owed > later:
+                self._vehicle_bears(t, PROVIDER, owed - later, f"{words}, by the service agreement")
 
     def _defer(self, t: int, kind: str, later: float) -> None:
         """Put part of a cost off: the provider bears its service meanwhile, others wait for their fees."""
@@ -1194,7 +1403,18 @@ class _Play:
         assert self.agreement is not None
         paid = min(max(self.balance[VEHICLE], 0.0), cost)
         short = cost - paid
+        if to == OTHERS and self.finance and self.finance.rules("defer fees") and self.happened.costs is None:
+            self.agreement.fees_owed += short
+            if paid > 0:
+                self._move(t, VEHICLE, to, paid, words)
+            if short > 0:
+                self._move(t, VEHICLE, to, 0.0, f"{_plain(short)} of {words} waits: there is no cash")
+            return
         self.agreement.arrears += short
+        if to == PROVIDER:
+            waits = f"; {_plain(short)} of it waits: there is no cash" if short > 0 else ""
+            self._move(t, VEHICLE, to, paid, words + waits)
+            return
         advanced = f"{words}, advanced by the provider: the vehicle is {_plain(short)} short"
         if to == SERVICE:  # the provider is paid what its service costs, and bears what it is not paid
             if paid > 0:
@@ -1251,10 +1471,13 @@ class _Play:
     def _stop_referrals_if_money_is_out(self, t: int) -> None:
         """Stop referrals if the cash does not pay the next period's plan, and the deal says so."""
         assert self.finance is not None
-        if self.finance.when_money_runs_out != "stop referrals" or t >= min(self.last, self.stop):
+        if not self.finance.rules("stop referrals", "wind up") or t >= min(self.last, self.stop):
             return
         if max(self.balance[VEHICLE], 0.0) < self._planned_cost(t + 1, t) * (1 - _ROUNDING):
-            self.stop = t
+            self.stop, self.ended_by = t, NO_MONEY
+            self.winds_up = self.finance.rules("wind up")
+            ends = "; claims end, too" if self.winds_up else ""
+            self._note(t, f"the cash does not pay the next period as planned: referrals and service stop{ends}")
 
     # -- The books ------------------------------------------------------------------------------------------
 
@@ -1289,7 +1512,7 @@ class _Play:
             if clause.for_ == "each participant":
                 waiting += self._participants_not_yet_due(name, str(clause.amount.times))
             elif clause.for_ == "the contract":
-                if (name, None) not in self.settled:
+                if (name, None) not in self.settled and clause.due != "at an early end":
                     waiting.append((name, None, "no period of service was reached in which it is paid"))
             else:
                 for cohort in self._concerned(clause) if clause.for_ == "each cohort" else (None,):
@@ -1397,6 +1620,7 @@ class _Play:
             "lowest_cash": min(0.0, *_running_sum(provider)),
             "late": self.late,
             "stop": None if self.stop > self.T else self.stop,
+            "ended_by": self.ended_by,
         }
         agreement = self.agreement
         if agreement is None:

@@ -22,13 +22,24 @@ from simulator.compiled import inner
 Floats = NDArray[np.float64]
 
 START, A_YEAR, PER_PERSON, END = 0, 1, 2, 3
-OTHERS, PROVIDER, PAYER, GUARANTOR, GRANT, LATER_FEES, LATER_DELIVERY = range(7)
-FALLS = 7
-"""Rows of money that falls on a date: what is owed to others and for the service, what payers bear, the guarantor's
-fee, grants that come in, and the parts of fees and of delivery that are paid by the waterfall only."""
+OTHERS, PROVIDER, PAYER, GUARANTOR, GRANT, LATER_FEES, LATER_DELIVERY, AGREED = range(8)
+FALLS = 8
+"""Rows of money that falls on a date: what is owed to others and what the service costs, what payers bear, the
+guarantor's fee, grants that come in, the parts of fees and of delivery that are paid by the waterfall only, and what the
+vehicle owes the provider where they have a service agreement."""
 
-COST = np.dtype([("amount_at", np.int64), ("form", np.int64), ("party", np.int64), ("deferred_at", np.int64)])
-"""A cost: column of the value row, form, who is paid (or who bears it), and the share that is deferred, -1 none."""
+COST = np.dtype(
+    [
+        ("amount_at", np.int64),
+        ("form", np.int64),
+        ("party", np.int64),  # who is paid, or who bears it
+        ("deferred_at", np.int64),  # share that is paid by the waterfall only
+        ("overrun_at", np.int64),  # share by which it turns out higher than planned
+        ("plus_at", np.int64),  # share that is added to it
+        ("replacement", np.int64),  # 1: falls when the provider has failed, whatever the form
+    ]
+)
+"""A cost; ``*_at`` are columns of the value row, -1 where there is none."""
 
 NO_COUPON, IN_CASH, ACCRUED, AT_MATURITY = 0, 1, 2, 3
 TRANCHE = np.dtype(
@@ -111,6 +122,8 @@ class FinanceTerms(NamedTuple):
     in_turn: int
     promises: int  # whether there is a coupon, a maturity or a guarantee
     defers: int  # whether costs are deferred
+    puts_off: int  # whether fees wait where the cash does not pay them
+    winds_up: int  # whether a stop for want of money ends the claims, too
     usual: (
         int  # whether there is one tranche that is promised nothing, in the usual order (played without these tables)
     )
@@ -135,31 +148,42 @@ def spread_costs(
     a_year: float,
     referred: Floats,
     falls: Floats,
+    planning: bool,
+    gap: tuple[int, int],
 ) -> None:
     """Add costs to the periods later than `after` in which they fall, service running first..last or to the stop.
 
     Costs at the start fall in period 1; costs at the end in the last period of service, or in the one after a stop.
-    `falls` is [FALLS, T + 2].
+    `falls` is [FALLS, T + 2]. Overruns are not planned. In the periods of the `gap`, the first to the last, there is
+    no provider: delivery by the year costs nothing; in the first of them it is replaced (one after T: it never fails).
     """
     periods = falls.shape[1] - 2
     final = min(last, stop)
     for j in range(costs.size):
         cost = costs[j]
         amount = v[cost.amount_at]
+        if cost.plus_at >= 0:
+            amount *= 1.0 + v[cost.plus_at]
+        if cost.overrun_at >= 0 and not planning:
+            amount *= 1.0 + v[cost.overrun_at]
         row = falls[cost.party]
+        if cost.replacement == 1:
+            if after < gap[0] <= final:
+                row[gap[0]] += amount
+            continue
+        skip = gap if cost.party in (PROVIDER, AGREED) else (1, 0)
         if cost.deferred_at >= 0:
             later = amount * v[cost.deferred_at]
             amount -= later
-            _spread(
-                cost.form, later, first, last, stop, after, a_year, referred, final, periods, falls[later_row(cost)]
-            )
-        _spread(cost.form, amount, first, last, stop, after, a_year, referred, final, periods, row)
+            later_falls = falls[later_row(cost)]
+            _spread(cost.form, later, first, last, stop, after, a_year, referred, final, periods, skip, later_falls)
+        _spread(cost.form, amount, first, last, stop, after, a_year, referred, final, periods, skip, row)
 
 
 @inner
 def later_row(cost: Any) -> int:
     """Row of the deferred part of a cost."""
-    return LATER_DELIVERY if cost.party == PROVIDER else LATER_FEES
+    return LATER_DELIVERY if cost.party in (PROVIDER, AGREED) else LATER_FEES
 
 
 @inner
@@ -174,11 +198,13 @@ def _spread(
     referred: Floats,
     final: int,
     periods: int,
+    skip: tuple[int, int],
     row: Floats,
 ) -> None:
     if form == A_YEAR:
         for t in range(max(first, after + 1), final + 1):
-            row[t] += amount / a_year
+            if t < skip[0] or t > skip[1]:
+                row[t] += amount / a_year
     elif form == PER_PERSON:
         for t in range(after + 1, min(stop, periods) + 1):
             row[t] += amount * referred[t]

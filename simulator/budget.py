@@ -13,6 +13,7 @@ from typing import Any
 from simulator import clauses as c
 from simulator import outcomes as o
 from simulator import waterfall as w
+from simulator.ledger import CAPITAL_CALLED, CAPITAL_OUTSTANDING, YEARS_SO_FAR
 from simulator.plan import Plan
 
 _NO_BOUND = 1e12  # legal bounds from here on only keep arithmetic exact
@@ -66,6 +67,7 @@ class _Terms:
         self.soonest, self.latest = steps
         self.people = {i: self._people(i) for i in range(plan.cohorts.size)}
         self.can_stop = plan.hazard_at >= 0 or bool(self.terms.finance.has and self.terms.finance.stops_referrals)
+        self.can_stop = self.can_stop or self.terms.breaks.size > 0
 
     def in_year(self, y: int) -> range:
         """Periods of a financial year."""
@@ -134,6 +136,14 @@ class _Terms:
     def _clause(self, clause: Any, settled: list[int]) -> tuple[float, str]:
         """Bound what one clause can owe in some periods of settlement, before the caps of the structure."""
         rise = max((self._rise(clause, t) for t in settled), default=1.0)
+        if clause["due"] == c.AT_AN_EARLY_END:
+            if not (self.can_stop and any(self.first < t <= self.last for t in settled)):
+                return 0.0, ""
+            most = max(map(self._most, self._table(clause))) if clause["by"] >= 0 else self._most(clause["rate_at"])
+            if clause["times"] >= 0:
+                most = _times(most, max(self._measure(clause["times"], 0.0), 0.0))
+                most /= self._range(clause["per_at"])[0] if clause["per_at"] >= 0 else 1.0
+            return _times(most, rise), "compensation for an early end is not limited"
         if clause["scope"] == c.CONTRACT:
             return _times(self._fee(clause, settled), rise), "the fee has no largest value"
         if not any(t >= self._earliest(clause["outcome"]) for t in settled):
@@ -164,6 +174,8 @@ class _Terms:
             rate = max(self._most(at) for at in self._table(clause))
         else:
             rate = self._most(clause["rate_at"])
+        if clause["then_at"] >= 0:
+            rate = max(rate, self._most(clause["then_at"]))
         if clause["times"] < 0:
             return _times(float(len(groups)), max(rate, least)), "its amount has no largest value"
         numbers = [max(self._measure(clause["times"], people), 0.0) for people in groups]
@@ -269,6 +281,8 @@ class _Terms:
         """Most that a measure of one outcome can be; a reduction is at most all of what it is compared with."""
         if measure["kind"] == c.PEOPLE:
             return people
+        if measure["kind"] == c.ACCOUNT:
+            return self._account(measure)
         outcome = self.plan.outcomes[measure["outcome"]]
         ours = self._outcomes(measure["outcome"], people)
         if measure["kind"] == c.COUNT or people == 0:
@@ -285,6 +299,14 @@ class _Terms:
         if measure["kind"] == c.DIFFERENCE_SHARE:
             return share
         return a_person if measure["kind"] == c.DIFFERENCE_MEAN else _times(people, a_person)
+
+    def _account(self, measure: Any) -> float:
+        """Most that an account can be: capital is at most what was committed, years those of the deal."""
+        rows = self.plan.measures.rows
+        which = next(int(each) for m, each in self.terms.accounts if rows[m] == measure)
+        if which in (CAPITAL_CALLED, CAPITAL_OUTSTANDING):
+            return float(sum(self._most(tranche["commitment_at"]) for tranche in self.terms.finance.tranches))
+        return self.T / self.plan.calendar.a_year if which == YEARS_SO_FAR else math.inf
 
     def _compared_with(self, measure: Any, outcome: Any) -> tuple[float, float]:
         """Least and greatest level a person with which an outcome is compared."""

@@ -9,6 +9,8 @@ from typing import Any
 
 from simulator import copula, shocks
 from simulator.deal import (
+    ACCOUNT,
+    ACCOUNTS,
     COMPOSED_KINDS,
     MOST_NAMED,
     PARTICIPANTS,
@@ -39,6 +41,7 @@ from simulator.deal import (
     unknown_name,
 )
 from simulator.doubts import Doubts
+from simulator.ending_checks import account_names, accounts_in, ending_problems
 from simulator.finance_checks import finance_problems
 from simulator.quantity import UNITS, Quantity, QuantityError, parse
 from simulator.yamlfile import join_path, nearest, split_path
@@ -516,10 +519,11 @@ def _control_comparison(deal: Deal, path: Path, structure: Structure) -> Found:
 
 def _readable(deal: Deal) -> list[str]:
     """Names that stand for a measure."""
-    return [*outcome_names(deal), *deal.measures, PARTICIPANTS]
+    return [*outcome_names(deal), *deal.measures, PARTICIPANTS, *ACCOUNTS]
 
 
 def _measures(deal: Deal) -> Found:
+    yield from account_names(deal)
     sound = set()
     for name, measure in deal.measures.items():
         path: Path = ("measures", name)
@@ -532,7 +536,7 @@ def _measures(deal: Deal) -> Found:
             mistakes.append((path, f"says not exactly one thing; allowed: one of {', '.join(kinds)}"))
         elif measure.parts:
             mistakes += _composed(deal, path, name, measure)
-        elif measure.kind != PARTICIPANTS:
+        elif measure.kind not in {PARTICIPANTS, ACCOUNT}:
             try:
                 outcome, step = outcome_of(deal, measure.outcome)
             except KeyError:
@@ -565,15 +569,22 @@ def _composed(deal: Deal, path: Path, name: str, measure: Measure) -> Found:
     for key in COMPOSED_KINDS:
         value = getattr(measure, key)
         for place, part in enumerate([value] if isinstance(value, str) else value or ()):
+            where = {"p_value_of": (key,), "sum_of": (key, part)}.get(key, (key, place))
             if part not in known:
-                where = {"p_value_of": (key,), "sum_of": (key, part)}.get(key, (key, place))
                 yield (*path, *where), _known(part, known, "measure or outcome")
+            elif key == "choice_of" and accounts_in(deal, part):
+                yield (
+                    (*path, *where),
+                    "is an account, and a choice is one between results; allowed: in sum_of, ratio_of",
+                )
     for key, given in (("against", measure.against is not None), ("as", measure.as_ != "share")):
         if given:
             yield (*path, key), "belongs to reduction_in and increase_in; allowed: leave it out"
     for condition in measure.when or ():
         if condition not in known:
             yield (*path, "when", condition), _known(condition, known, "measure or outcome")
+        elif accounts_in(deal, condition):
+            yield (*path, "when", condition), "is an account, and a choice rests on results; allowed: a result"
     if measure.when is not None and (measure.choice_of is None or len(measure.when) != 1):
         yield (*path, "when"), "is one condition of choice_of; allowed: when: {MEASURE: at least 10%}"
     of = deal.measures.get(measure.p_value_of or "")
@@ -628,7 +639,10 @@ def _structures(deal: Deal) -> Found:
         for key, clause in structure.pays.items():
             yield from _clause(deal, structure, (*path, "pays", key), clause, above)
             above.append(key)
-        labels = {"any payment"}  # names of the triggers in the answers
+        # names of the triggers in the answers
+        labels = {"any payment"} | {
+            f"ended early: {each}" for each in ("policy change", "no money", *(structure.breaks or {}))
+        }
         for key, clause in structure.pays.items():
             own = {key} | {f"{key} [{cohort}]" for cohort in deal.cohorts if clause.for_ == "each cohort"}
             if own & labels:
@@ -638,6 +652,7 @@ def _structures(deal: Deal) -> Found:
             what = f"{len(named)} clauses that others name (unless, only_if, less) are too many"
             yield (*path, "pays"), f"{what}; allowed: up to {MOST_NAMED}"
         yield from finance_problems(deal, structure, (*path, "finance"))
+        yield from ending_problems(deal, structure, path, _readable(deal))
 
 
 _MOST_PAID_FOR = 60
@@ -733,7 +748,7 @@ def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above:
         if clause.when or clause.unless or clause.any_of or clause.only_if:
             yield path, "a clause for each participant has no trigger yet; allowed: each cohort, all cohorts that ran"
         yield from _only_for_groups(path, clause)
-        if amount.times is not None and (amount.times in deal.measures or amount.times == PARTICIPANTS):
+        if amount.times is not None and (amount.times in deal.measures or amount.times in (PARTICIPANTS, *ACCOUNTS)):
             yield (*path, "amount", "times"), "is no outcome; allowed: for each participant an outcome's name"
         elif amount.times in known and outcome_of(deal, amount.times)[0].counts == "score":
             yield (
@@ -748,11 +763,18 @@ def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above:
         if clause.due != "when known":
             yield (*path, "due"), f"{clause.due!r} is only for the contract; allowed for each participant: when known"
     elif clause.for_ == "the contract":
-        if amount.lump_sum is None or amount.times or clause.when or clause.unless or clause.any_of or clause.only_if:
+        fee = amount.lump_sum is not None and not amount.times
+        if clause.due != "at an early end" and (
+            not fee or clause.when or clause.unless or clause.any_of or clause.only_if
+        ):
             yield path, "a clause for the contract is a fee; allowed: due and lump_sum"
         yield from _only_for_groups(path, clause)
         if clause.due == "when known":
-            yield (*path, "due"), "is needed for the contract; allowed: evenly, at the start, at the end, when referred"
+            yield (
+                (*path, "due"),
+                "is needed for the contract; allowed: evenly, at the start, at the end, when referred, ",
+            )
+            "at an early end"
     elif clause.due != "when known":
         yield (*path, "due"), f"{clause.due!r} is only for the contract; allowed for cohorts: when known"
     if clause.above is not None and clause.due != "when referred":

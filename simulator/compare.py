@@ -46,7 +46,7 @@ from numpy.typing import NDArray
 from simulator import budget as budget_of
 from simulator import ledger as book_of
 from simulator import metrics, parameters, three_ms, worth
-from simulator.deal import Deal, Finance, singles, structure_names
+from simulator.deal import Deal, Finance, rests_on_money, singles, structure_names
 from simulator.metrics import CoMoments, Moments, Successes
 from simulator.plan import Plan, compile_plan
 from simulator.run import (
@@ -219,7 +219,8 @@ class _Question:
         self.deal, self.names, self.others, self.budget = deal, names, others, budget
         self.twins = {} if WITHOUT_INVESTORS not in others else _without_investors(deal, names)
         added = {
-            twin: deal.structures[name].model_copy(update={"finance": "none"}) for name, twin in self.twins.items()
+            twin: deal.structures[name].model_copy(update={"finance": "none", "service_agreement": None})
+            for name, twin in self.twins.items()
         }
         wider = deal.model_copy(update={"structures": deal.structures | added})
         self.plan = compile_plan(wider)
@@ -464,10 +465,11 @@ def _parts(found: Floats) -> Arrays:
 
 
 def _without_investors(deal: Deal, names: list[str]) -> dict[str, str]:
-    """Names for the structures that do without the investors of others."""
+    """Names for the structures that do without the investors of others; none where the contract rests on them."""
     twins = {}
     for name in names:
-        if isinstance(deal.structures[name].finance, Finance):
+        structure = deal.structures[name]
+        if isinstance(structure.finance, Finance) and not rests_on_money(deal, structure):
             twin = f"{name}, {WITHOUT_INVESTORS}"
             while twin in deal.structures:
                 twin += "'"

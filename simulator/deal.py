@@ -1682,7 +1682,8 @@ class ProviderFailure(Model):
     """The provider may fail once: nobody is referred and no service is delivered until another has taken over."""
 
     after: Unfailing
-    """Time from the start of service until it fails. A chance q a year is gamma(mean M, sd M), M = -1 / ln(1 - q) years."""
+    """Time from the start of service until it fails. A chance q a year is gamma(mean M, sd M) with M = -1 / ln(1 - q)
+    years; what lies beyond the end of service never happens."""
     gap: Lag
     """Time until another provider has taken over."""
     cost: Money = parse(0, "money")
@@ -2217,6 +2218,21 @@ def reads_account(deal: Deal, name: str) -> bool:
     """Whether a measure is an account, or is composed of one."""
     measure = measure_of(deal, name)
     return measure.kind == ACCOUNT or any(reads_account(deal, part) for part in measure.parts)
+
+
+def rests_on_money(deal: Deal, structure: Structure) -> bool:
+    """Whether what is owed, or how long service goes on, rests on what investors put in and had, or on costs."""
+    if any(clause.amount.until is not None for clause in structure.pays.values()):
+        return True
+    read = [name for clause in structure.pays.values() for name in clause.reads]
+    read += [name for each in (structure.breaks or {}).values() for name in each.when]
+    money = {"capital called", "capital outstanding", "paid to investors", "cash in hand", "costs so far"}
+    while read:
+        measure = measure_of(deal, read.pop())
+        if measure.count_of in money:
+            return True
+        read += measure.parts
+    return False
 
 
 def has_agreed_price(structure: Structure) -> bool:

@@ -223,6 +223,8 @@ def _waterfall(finance: Finance, path: Path) -> Found:
             wanted[f"{'coupon' if tranche.coupon.paid == 'in cash' else 'interest'}: {name}"] = None
     if finance.deferred is not None:
         wanted |= dict.fromkeys(("deferred delivery", "deferred fees"))
+    if finance.rules("defer fees"):
+        wanted["deferred fees"] = None
     if finance.guarantee is not None and finance.guarantee.repaid:
         wanted["guarantor"] = None
     for action in wanted:

@@ -137,8 +137,8 @@ RECEIPTS, INVESTOR, PROVIDERS, GUARANTORS, VEHICLE, REFERRED = range(FALLS, FALL
 FLOWS = FALLS + 6
 """Rows of `Book.flows`: set-up, management and evaluation; what delivery costs the provider; the payers' own costs; the
 guarantor's fee; grants; deferred fees and delivery; what a service agreement owes the provider (these by the parties
-of `waterfall`, by the date on which they fall); payments of the outcome payers by date of payment; the investors'; the provider's; the guarantor's; cash of the
-vehicle after the period; people referred."""
+of `waterfall`, by the date on which they fall); payments of the outcome payers by date of payment; the investors'; the
+provider's; the guarantor's; cash of the vehicle after the period; people referred."""
 CAPITAL_CALLED, CAPITAL_OUTSTANDING, PAID_TO_INVESTORS, CASH_IN_HAND, PAID_SO_FAR, COSTS_SO_FAR, YEARS_SO_FAR = range(7)
 """Accounts that measures may be, in the order of the description."""
 RAN, BY_POLICY, FOR_WANT_OF_MONEY, BY_BREAK = range(4)
@@ -177,10 +177,10 @@ IRR, MULTIPLE, ON_COMMITTED, ON_PEAK, NPV, PAYBACK, PEAK, HURDLE = 5, 6, 7, 8, 9
 SURPLUS, LOWEST_CASH, REAL_PAYMENTS, COUNTED_PAYMENTS = 13, 14, 15, 16
 IRR_CODE, LATE, BROKEN, STOPPED = 17, 18, 19, 20
 STOP_AT, LOWEST_AT, OTHERS_PV, CAPITAL_PV, SERVICE_PV = 21, 22, 23, 24, 25
-"""What ended the service early (STOPPED, see RAN); last period of service that counts (T + 1 where nothing cut it short); years until the provider's lowest cash; and
-where payments go, at the payers' rate: set-up, management and evaluation; outside capital, that is what investors and a
-guarantor get, and idle cash, less grants; and what the service costs and leaves the provider. The three add up to the
-present value of the payments."""
+"""What ended the service early (STOPPED, see RAN); last period of service that counts (STOP_AT, T + 1 where nothing cut
+it short); years until the provider's lowest cash; and where payments go, at the payers' rate: set-up, management and
+evaluation; outside capital, that is what investors and a guarantor get, and idle cash, less grants; and what the
+service costs and leaves the provider. The three add up to the present value of the payments."""
 GUARANTOR_COST, PROVIDER_BACKS, UNPAID = 26, 27, 28
 METRICS = 29
 """Columns of the metrics of a structure; those from IRR to HURDLE and IRR_CODE are kept by tranche, too."""
@@ -1202,6 +1202,7 @@ def _bucket(
             busy[1] = True
             for t in range(calendar.first, min(max(calendar.last, stop + 1), T) + 1):
                 busy[t] = True
+            busy[min(stop + 1, T)] = True  # also where service ended before it began
             if clauses[k].due == WHEN_REFERRED:
                 for b in range(blocks.size):
                     for t in range(blocks[b].first, min(blocks[b].last, T) + 1):

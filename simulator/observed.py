@@ -49,7 +49,7 @@ COLUMNS = (
 )
 INTERVENTION, COMPARISON, BEFORE = "intervention", "comparison", "before"
 MAX_BYTES = 50_000_000
-_KEYS = ("results", "drawdowns", "costs", "ended")
+_KEYS = ("results", "drawdowns", "costs", "ended", "ended_by")
 _NUMBER = re.compile(r"([-+]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)\s*(%?)")
 _ALLOWED_ROWS = "allowed: rows of " + ", ".join(COLUMNS)
 
@@ -130,6 +130,8 @@ class Observed:
         Capital that was really called, and what the vehicle really spent; None where the file has none.
     ended
         Day on which the deal was ended early.
+    ended_by
+        What ended it: a break of the deal file, `no money`, or by default `policy change`.
     file
         Name of the file, for messages.
     """
@@ -138,6 +140,7 @@ class Observed:
     drawdowns: tuple[Amount, ...] | None = None
     costs: tuple[Amount, ...] | None = None
     ended: datetime.date | None = None
+    ended_by: str | None = None
     file: str = "results"
     ended_place: Place = field(default_factory=Place, compare=False)
 
@@ -334,7 +337,8 @@ def _from_yaml(document: Document, deal: Deal) -> tuple[Observed, list[Problem]]
         if row is not None:
             rows.append(row)
     ended = None
-    ended_place = Place(document.name, "", 1, {"ended": document.position(("ended",))})
+    marks = {key: document.position((key,)) for key in ("ended", "ended_by")}
+    ended_place = Place(document.name, "", 1, marks)
     if "ended" in data:
         ended = _cell_day(data["ended"], "ended", ended_place, deal, found)
     observed = Observed(
@@ -342,6 +346,7 @@ def _from_yaml(document: Document, deal: Deal) -> tuple[Observed, list[Problem]]
         drawdowns=_amounts(document, "drawdowns", deal, found),
         costs=_amounts(document, "costs", deal, found),
         ended=ended,
+        ended_by=None if data.get("ended_by") is None else str(data["ended_by"]),
         file=document.name,
         ended_place=ended_place,
     )
@@ -768,6 +773,16 @@ def _both_ways(rows: tuple[Row, ...], deal: Deal) -> Iterator[Problem]:
 
 
 def _ended(observed: Observed, deal: Deal) -> Iterator[Problem]:
+    if observed.ended_by is not None:
+        known = dict.fromkeys(
+            ["policy change", "no money", *(b for s in deal.structures.values() for b in s.breaks or {})]
+        )
+        if observed.ended_by not in known:
+            yield observed.ended_place.problem(
+                "ended_by", f"no end is called {observed.ended_by!r}; allowed: {', '.join(known)}"
+            )
+        if observed.ended is None:
+            yield observed.ended_place.problem("ended_by", "needs the day; allowed: with ended: DATE")
     if observed.ended is None:
         return
     stop = _period(deal, observed.ended)

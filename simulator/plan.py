@@ -175,7 +175,7 @@ def compile_plan(deal: Deal) -> Plan:
         deal=deal,
         columns=tuple(at.columns),
         joined=_joined(deal, at.columns),
-        expected=_expected(at.columns),
+        expected=np.array([planned_value(column) for column in at.columns]),
         people=needs_people(deal),
         outcome_names=tuple(names),
         cohort_names=cohort_names,
@@ -208,10 +208,10 @@ def compile_plan(deal: Deal) -> Plan:
     )
 
 
-def _expected(columns: list[Column]) -> np.ndarray:
-    """Mean of every number; but nobody plans for a provider who fails."""
+def planned_value(column: Column) -> float:
+    """Return what the parties plan with: the mean of a number; but nobody plans for a provider who fails."""
     never = ("provider_failure", "after")
-    return np.array([each.high if each.path == never else each.quantity.mean() for each in columns])
+    return column.high if column.path == never else column.quantity.mean()
 
 
 def _joined(deal: Deal, columns: list[Column]) -> tuple[Joined, ...]:

@@ -1329,6 +1329,7 @@ class _Play:
             self.agreement.repay_provider(t, max(self.balance[VEHICLE], 0.0))
             if self.happened.costs is not None:
                 if self.happened.costs.get(t, 0.0) > 0:
+                    self.spent += self.happened.costs[t]
                     self._vehicle_bears(t, OTHERS, self.happened.costs[t], "costs, as the results say")
                 self.agreement.let_interest_run(t)
                 return

@@ -26,7 +26,18 @@ from simulator.deal import Deal, Finance, Range, fingerprint, outcome_of, struct
 from simulator.draws import CapTable, Flags, settle_draws, simulate_outcomes
 from simulator.ledger import Book, new_book, planned_costs
 from simulator.metrics import CoMoments, Moments, Successes
-from simulator.outcomes import AMOUNT, ARMS, COUNTS, SCORE, OutcomeKeys, Outcomes, Points, refer_people
+from simulator.outcomes import (
+    AMOUNT,
+    ARMS,
+    COUNTS,
+    SCORE,
+    TRUE,
+    WITHOUT,
+    OutcomeKeys,
+    Outcomes,
+    Points,
+    refer_people,
+)
 from simulator.plan import Plan, compile_plan
 from simulator.result import Result
 from simulator.sampling import METHODS
@@ -375,6 +386,8 @@ class Found:
     paid: Successes
     guaranteed: Successes
     late: int = 0
+    ended: dict[int, Successes] = field(default_factory=dict)
+    """Draws that each end of :func:`ends_of` cut short."""
     deadweight: CoMoments = field(default_factory=CoMoments)
     per_additional: list[CoMoments] = field(default_factory=list)
     payers: dict[str, FoundOfPayer] = field(default_factory=dict)
@@ -564,6 +577,7 @@ class _NewBlock:
             self.additional[name][low:high] = own[:, :, 3]
             flags = self.flags[name][low:high] if self.shared.randomised else None
             rows, tranches, payers, years = self.shared.settle(name, part, out, stops, capped, self.met[name], flags)
+            _without_those_cut_off(self.shared.plan, out, stops, rows, self.additional[name][low:high])
             self.found[name][low:high], self.tranches[name][low:high] = rows, tranches
             self.payers[name][low:high], self.years[name][low:high] = payers, years
 
@@ -612,6 +626,19 @@ class _NewBlock:
                 for name, rows in self.payers.items()
             },
         )
+
+
+def _without_those_cut_off(plan: Plan, out: Outcomes, stops: Ints, rows: Floats, additional: Floats) -> None:
+    """Take people who were not referred, since a structure's own rule ended service, out of the additional outcomes.
+
+    `additional` is [draws, O]; those who count when policy alone ends it are in it.
+    """
+    counted = rows[:, book_of.STOP_AT]
+    cut = counted < stops
+    if cut.any():
+        ran = plan.blocks["reach"] <= counted[cut, np.newaxis]
+        more = (out.counts[cut, :, :, TRUE] - out.counts[cut, :, :, WITHOUT]) * ran[:, np.newaxis, :]
+        additional[cut] = plan.outcomes["better"] * more.sum(axis=2)
 
 
 def simulate_variants(shared: Simulation, variants: Sequence[Variant], draws: int) -> list[dict[str, Any]]:
@@ -688,6 +715,7 @@ def _new_found(plan: Plan, name: str, draws: int, randomised: bool = False) -> F
         shares=np.zeros((metrics.RANDOMISATIONS, *met.shape), np.int64) if randomised else None,
         paid=Successes(randomised),
         guaranteed=Successes(randomised),
+        ended={code: Successes(randomised) for code in ends_of(plan.deal, name)},
         per_additional=[CoMoments() for _ in plan.outcome_names],
         payers={
             payer: FoundOfPayer(
@@ -705,7 +733,8 @@ def has_more_terms(plan: Plan, name: str) -> bool:
     finance = plan.deal.structures[name].finance
     if not isinstance(finance, Finance):
         return False
-    return finance.tranches is not None or finance.guarantee is not None or finance.deferred is not None
+    more = (finance.tranches, finance.guarantee, finance.deferred)
+    return any(each is not None for each in more) or finance.rules("defer fees")
 
 
 def _add(
@@ -747,6 +776,8 @@ def _add(
             _add_investor(own, its)
         each.guaranteed.add(rows[:, book_of.GUARANTOR_COST] > 0.005)
         each.paid.add(rows[:, book_of.PAYMENTS] > 0.0)
+        for code, ended in each.ended.items():
+            ended.add(rows[:, book_of.STOPPED] == code)
         each.late += int(np.count_nonzero(rows[:, book_of.LATE] > 0.0))
         each.deadweight.merge(CoMoments.of_row(done.deadweight[name][0]))
         for o, pair in enumerate(each.per_additional):
@@ -885,6 +916,8 @@ def _structure(plan: Plan, name: str, each: Found, draws: int) -> dict[str, Any]
             for c, cohort in enumerate(plan.cohort_names):
                 triggers[f"{clause} [{cohort}]"] = probability(k, c)
     triggers["any payment"] = each.paid.probability()
+    for code, words in ends_of(plan.deal, name).items():
+        triggers[f"ended early: {words}"] = each.ended[code].probability()
     series = each.series
     payer = _payer(plan, each)
     return {
@@ -904,6 +937,21 @@ def _structure(plan: Plan, name: str, each: Found, draws: int) -> dict[str, Any]
             "lowest_cash": series["lowest_cash"].summary(),
         },
     }
+
+
+def ends_of(deal: Deal, name: str) -> dict[int, str]:
+    """What may end the service early, where a structure has terms for that, by its number in the metrics."""
+    structure, finance = deal.structures[name], deal.structures[name].finance
+    compensated = any(clause.due == "at an early end" for clause in structure.pays.values())
+    winds_up = isinstance(finance, Finance) and finance.rules("wind up")
+    if not (structure.breaks or structure.after_an_early_end or compensated or winds_up):
+        return {}
+    ends = {}
+    if deal.ends_early.policy_change is not None:
+        ends[book_of.BY_POLICY] = "policy change"
+    if isinstance(finance, Finance) and finance.rules("stop referrals", "wind up"):
+        ends[book_of.FOR_WANT_OF_MONEY] = "no money"
+    return ends | {book_of.BY_BREAK + i: each for i, each in enumerate(structure.breaks or {})}
 
 
 def _actual(deal: Deal, name: str, payments: Series) -> dict[str, Any] | None:

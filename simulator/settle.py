@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from simulator import outcomes as o_
 from simulator.clauses import EACH_PARTICIPANT, new_tally, settle_person
 from simulator.deal import (
+    ACCOUNT,
     PARTICIPANTS,
     Clause,
     Deal,
@@ -46,6 +47,7 @@ from simulator.deal import (
     outcome_names,
     outcomes_read,
     quantity_of,
+    rests_on_money,
     structure_names,
 )
 from simulator.draws import settle_draws
@@ -121,6 +123,8 @@ def settle(deal: Deal, results: str | FilePath | Observed, structures: Sequence[
         if by_person not in worlds:
             worlds[by_person] = _blocks(facts, plan, by_person=by_person)
         ledger, again = _played_twice(plan, name, facts, reading, worlds[by_person], by_person)
+        if reading.rests_on_actual_money:
+            ledger = again()
         answers[name] = _answer(facts, reading, ledger, again)
     return header(deal, None, None) | {
         "environment": environment(),
@@ -376,6 +380,9 @@ class _Reading:
             elif clause.for_ == "each participant":
                 self._read_participants(name, clause)
         self.per_person = self._read_cap_per_person()
+        money = facts.observed.drawdowns is not None or facts.observed.costs is not None
+        self.rests_on_actual_money = money and rests_on_money(self.deal, self.terms)
+        self._read_end()
         self._read_paper()
         self._say_planned_levels()
         self._say_uncertain_terms()
@@ -385,6 +392,15 @@ class _Reading:
         return f"results for {self.name}: {clause}"
 
     # -- Clauses ----------------------------------------------------------------------------------------
+
+    def _read_end(self) -> None:
+        """Say what is assumed of an early end, where a term rests on what ended it."""
+        observed = self.facts.observed
+        if self.terms.breaks:
+            self.assumed.append("reviews are not played: whether service ended early is what the results say")
+        named = any(clause.due == "at an early end" for clause in self.terms.pays.values())
+        if named and observed.ended is not None and observed.ended_by is None:
+            self.assumed.append("service is taken to have ended by policy change, since the results do not say by what")
 
     def _read_pooled(self, name: str, clause: Clause) -> None:
         reads = clause.reads
@@ -542,6 +558,8 @@ class _Reading:
         if not so_far and (name, scope) in self.facts.published:
             return _Known(self.facts.published[name, scope])
         measure = measure_of(self.deal, name)
+        if measure.kind == ACCOUNT:
+            return _Known()  # as it stands in the ledgers
         so_far = so_far or measure.over == "cohorts so far"
         if measure.parts:
             return self._composed(name, measure, scope, so_far)
@@ -841,6 +859,15 @@ def _in_units(measure: Measure, value: float, base: float, people: float) -> flo
     return value * {"units": 1.0, "per person": people, "share": base}[measure.as_]
 
 
+def _as_ended(clause: Clause, observed: Observed) -> Clause:
+    """Return a clause as it is after the end of the results: compensation owed for another end is owed for none."""
+    if clause.due != "at an early end":
+        return clause
+    cause = observed.ended_by or "policy change"
+    owed = cause != "no money" if clause.ended_by is None else cause in clause.ended_by
+    return clause.model_copy(update={"ended_by": None if owed else []})
+
+
 def _playable(deal: Deal, readings: Mapping[str, _Reading]) -> Deal:
     """Return the deal as it is played over results.
 
@@ -854,10 +881,15 @@ def _playable(deal: Deal, readings: Mapping[str, _Reading]) -> Deal:
             structure = structure.model_copy(
                 update={"at_most": structure.at_most.model_copy(update={"per_person": None})}
             )
-        if isinstance(structure.finance, Finance):
-            finance = structure.finance.model_copy(update={"when_money_runs_out": "provider advance"})
-            structure = structure.model_copy(update={"finance": finance})
-        pays = dict(structure.pays)
+        finance = structure.finance
+        if isinstance(finance, Finance):
+            rule = "defer fees" if finance.rules("defer fees") else "provider advance"
+            if finance.rules("wind up") and reading.facts.observed.ended_by == "no money":
+                structure = structure.model_copy(update={"after_an_early_end": "claims end"})
+            told = finance.model_copy(update={"when_money_runs_out": rule})
+            structure = structure.model_copy(update={"finance": told})
+        structure = structure.model_copy(update={"breaks": None})
+        pays = {key: _as_ended(clause, reading.facts.observed) for key, clause in structure.pays.items()}
         for key in [key for key in pays if reading.shut[key]]:
             clause = pays[key]
             gate = reading.gate(key)

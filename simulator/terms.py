@@ -21,6 +21,7 @@ from itertools import pairwise
 from typing import Any
 
 from simulator.deal import (
+    ACCOUNT,
     PARTICIPANTS,
     Clause,
     Costs,
@@ -36,7 +37,9 @@ from simulator.deal import (
     pay_shares,
     payers_of,
     quantity_of,
+    reads_account,
 )
+from simulator.ending_words import ending_words
 from simulator.quantity import Quantity
 from simulator.reference import Block, Happened, Ledger, play
 
@@ -122,6 +125,7 @@ def text(deal: Deal) -> str:
             lines += [f"    perverse: {point}" for point in each.perverse]
         if said.limits:
             lines += [f"  In all, {said.limits}"]
+        lines += [f"  {sentence}" for sentence in ending_words(deal, name)]
         lines += [""]
     return "\n".join(lines).rstrip("\n")
 
@@ -199,6 +203,8 @@ def _measure(deal: Deal, name: str) -> str:
 def _kind(deal: Deal, name: str, what: Measure) -> str:
     if what.kind == PARTICIPANTS:
         return "the number of people referred"
+    if what.kind == ACCOUNT:
+        return f"the {what.count_of} (an account, as it stands)"
     if what.kind == "count":
         return f"the number of {what.outcome}"
     if what.kind == "share":
@@ -233,7 +239,8 @@ class _Structure:
         self.full, self.name, self.pays = full, structure, full.pays
         caps = full.at_most.model_copy(update={"per_person": None})
         bare = full.model_copy(update={"finance": "none", "costs": Costs(), "payer_costs": Costs(), "at_most": caps})
-        self.deal = deal.model_copy(update={"structures": {structure: bare}})
+        bare = bare.model_copy(update={"service_agreement": None, "breaks": None})
+        self.deal = deal.model_copy(update={"structures": {structure: bare}, "provider_failure": None})
         self.values = {leaf.path: quantity_of(deal, leaf.quantity, leaf.legal).mean() for leaf in leaves(deal)}
         self.people = {
             name: math.floor(self._value("cohorts", name, "people") * self._value("cohorts", name, "referrals") + 0.5)
@@ -455,7 +462,8 @@ class _Structure:
     def terms(self, name: str) -> Terms:
         """Say one clause."""
         clause = self.pays[name]
-        driver = next(iter([*filter(None, [clause.amount.by]), *clause.when, *clause.any_of]), clause.amount.times)
+        gates = [*filter(None, [clause.amount.by]), *clause.when, *clause.any_of, *filter(None, [clause.amount.times])]
+        driver = next((gate for gate in gates if not reads_account(self.deal, gate)), None)
         sentence = self._sentence(clause)
         if driver is None or not self.ran:
             return Terms(name, sentence, None, (), (), ())
@@ -568,7 +576,11 @@ class _Structure:
             either = _listed((f"{name} is {bound.text()}" for name, bound in clause.any_of.items()), "or")
             parts.append(f"{'and' if clause.when else 'if'} {either}")
         words = " ".join(parts) + f", {self._payers(clause)} {self._amount(clause)}"
-        if clause.due != "when known":
+        if clause.due == "at an early end":
+            words += ", if service ends early" + (
+                "" if clause.ended_by is None else f" by {_listed(clause.ended_by, 'or')}"
+            )
+        elif clause.due != "when known":
             words += f", {clause.due}"
         if clause.indexed is not None:
             words += f", rising by {clause.indexed.a_year.text()} a year from {clause.indexed.from_.text()}"
@@ -607,6 +619,17 @@ class _Structure:
         return f"{self.deal.currency} {_plain(quantity.value)}" if quantity.is_fixed else text
 
     def _amount(self, clause: Clause) -> str:
+        amount = clause.amount
+        words = self._first_amount(clause)
+        if amount.until is None or amount.then is None:
+            return words
+        ((who, enough),) = amount.until.items()
+        times = "their capital" if enough.form == "times" else ""
+        had = f"{enough.text()} {times}".strip()
+        then = amount.then.text() if amount.share is not None else self._sum(amount.then)
+        return f"{words} until {who} have had {had}, and {then} from there on"
+
+    def _first_amount(self, clause: Clause) -> str:
         amount = clause.amount
         per = "" if amount.per is None else f" {amount.per.text()} of"
         if amount.price is not None:

@@ -23,7 +23,7 @@ import numpy as np
 from simulator import deal as deal_
 from simulator.deal import Deal, ReadsWorded, Worded
 from simulator.dealfile import OpenedDeal
-from simulator.plan import Column, Plan, compile_plan
+from simulator.plan import Column, Plan, compile_plan, planned_value
 from simulator.quantity import Quantity, QuantityError, parse
 from simulator.yamlfile import DealError, Problem, join_path, nearest, split_set
 
@@ -160,7 +160,7 @@ def with_numbers(plan: Plan, numbers: Mapping[int, Quantity]) -> Plan:
     expected = plan.expected.copy()
     for index, quantity in numbers.items():
         columns[index] = dataclasses.replace(columns[index], quantity=quantity)
-        expected[index] = quantity.mean()
+        expected[index] = planned_value(columns[index])
     return dataclasses.replace(plan, columns=tuple(columns), expected=expected)
 
 

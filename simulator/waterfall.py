@@ -25,8 +25,8 @@ START, A_YEAR, PER_PERSON, END = 0, 1, 2, 3
 OTHERS, PROVIDER, PAYER, GUARANTOR, GRANT, LATER_FEES, LATER_DELIVERY, AGREED = range(8)
 FALLS = 8
 """Rows of money that falls on a date: what is owed to others and what the service costs, what payers bear, the
-guarantor's fee, grants that come in, the parts of fees and of delivery that are paid by the waterfall only, and what the
-vehicle owes the provider where they have a service agreement."""
+guarantor's fee, grants that come in, the parts of fees and of delivery that are paid by the waterfall only, and what
+the vehicle owes the provider where they have a service agreement."""
 
 COST = np.dtype(
     [

@@ -362,7 +362,128 @@ def _level(d: _Draw, level: int, *, share: bool) -> Any:
 
 def _costs(d: _Draw) -> dict[str, Any]:
     kinds = [kind for kind in ("set_up", "delivery", "management", "evaluation") if d.maybe()]
-    return {kind: f"{d.one(*COSTS)}{d.one(*COST_FORMS)}" for kind in kinds}
+    costs = {kind: f"{d.one(*COSTS)}{d.one(*COST_FORMS)}" for kind in kinds}
+    return costs | ({"overrun": d.one("20%", "-10%", "uniform(0%, 40%)")} if d.maybe(4) else {})
+
+
+ACCOUNTS = (
+    "capital called",
+    "capital outstanding",
+    "paid to investors",
+    "cash in hand",
+    "payments so far",
+    "costs so far",
+    "years so far",
+)
+
+
+def _account(d: _Draw, *, financed: bool) -> str:
+    return d.one(*ACCOUNTS) if financed else d.one(*ACCOUNTS[4:])
+
+
+def _level_of_account(d: _Draw) -> Any:
+    return d.one(0, 1, 2, 300, 4000, "uniform(0, 2000)")
+
+
+def _compensation(d: _Draw, breaks: list[str], *, financed: bool) -> dict[str, Any]:
+    clause: dict[str, Any] = {"for": "the contract", "due": "at an early end"}
+    form = d.one("lump", "share", "price", "table")
+    if form == "lump":
+        clause["amount"] = {"lump_sum": d.one(*MONEY)}
+    elif form == "table":
+        levels = sorted(d.draw(st.lists(st.integers(0, 5), min_size=1, max_size=3, unique=True)))
+        table = {"below": d.one(*MONEY), "points": [[level, d.one(*MONEY)] for level in levels]}
+        clause["amount"] = {"by": _account(d, financed=financed), "table": table}
+    else:
+        amount = {form: d.one("0%", "80%", "a chance") if form == "share" else d.one(1, 0.5, "some money")}
+        clause["amount"] = amount | {"times": _account(d, financed=financed)}
+    if d.maybe(3):
+        clause["ended_by"] = d.some(["policy change", *breaks], 3) or ["policy change"]
+    if d.maybe(4):
+        clause["at_most"] = d.one(*CAPS)
+    return clause
+
+
+def _break(
+    d: _Draw, months: range, measures: dict[str, Any], names: list[str], pays: list[str], *, financed: bool
+) -> dict[str, Any]:
+    terms: dict[str, Any] = {"review": _month(months[d.whole(0, len(months) - 1)])}
+    if pays and d.maybe():
+        terms["unless"] = d.some(pays, 2)
+    when = {}
+    if d.maybe():
+        for measure in d.some([*names, *measures, "participants"], 2):
+            when[measure] = _bound(d, measure, measures)
+    if d.maybe() or not (when or terms.get("unless")):
+        sense = d.one("at least", "less than", "at most", "more than")
+        when[_account(d, financed=financed)] = f"{sense} {_level_of_account(d)}"
+    if when:
+        terms["when"] = when
+    if d.maybe(3):
+        terms["notice"] = d.one(*LAGS)
+    return terms
+
+
+def _index(month: str) -> int:
+    return int(month[:4]) * 12 + int(month[5:7]) - 1
+
+
+def _before_service_ends(data: dict[str, Any], start: int) -> range:
+    """Months of the periods before the last of service."""
+    step, time = MONTHS_A_STEP[data["time"]["step"]], data["time"]
+    last = max(_index(each.get("last_claim", each["referred"][-7:])) for each in data["cohorts"].values())
+    if "service" in time:
+        last = _index(time["service"][-7:])
+    last = min(last, start + int(time["horizon"].split()[0]) - 1)
+    return range(start, start + (last - start) // step * step)
+
+
+def _ending(
+    d: _Draw,
+    months: range,
+    names: list[str],
+    measures: dict[str, Any],
+    structure: dict[str, Any],
+    finance: Any,
+) -> None:
+    """Give a structure terms for an early end, for what the provider is paid, and for accounts."""
+    financed = finance != "none"
+    pays = structure.setdefault("pays", {})
+    clauses = [*pays]
+    if months and d.maybe():
+        structure["breaks"] = {
+            f"review {i + 1}": _break(d, months, measures, names, clauses, financed=financed)
+            for i in range(d.whole(1, 2))
+        }
+    if d.maybe():
+        structure["after_an_early_end"] = d.one("claims end", "claims run off")
+    if d.maybe():
+        pays["compensation"] = _compensation(d, [*structure.get("breaks", ())], financed=financed)
+    for clause in pays.values():
+        amount = clause["amount"]
+        of_groups = clause["for"] in {"each cohort", "all cohorts that ran"} and "less" not in clause
+        if financed and of_groups and ("price" in amount or "share" in amount) and d.maybe():
+            who = d.one("investors", *(finance.get("tranches") or {}))
+            amount["until"] = {who: d.one("5% a year", "1 times", "uniform(3%, 9%) a year", "0.2 times")}
+            amount["then"] = d.one("0%", "40%", "95%") if "share" in amount else d.one(*MONEY)
+        if of_groups and d.maybe(4):
+            sense = d.one("at least", "less than")
+            condition = {_account(d, financed=financed): f"{sense} {_level_of_account(d)}"}
+            clause["when"] = clause.get("when", {}) | condition
+    if financed and d.maybe():
+        structure["service_agreement"] = _service_agreement(d, structure)
+
+
+def _service_agreement(d: _Draw, structure: dict[str, Any]) -> dict[str, Any]:
+    agreed: dict[str, Any] = {}
+    if d.maybe():
+        agreed["fees"] = {f"fee {i + 1}": f"{d.one(*COSTS)}{d.one(*COST_FORMS)}" for i in range(d.whole(1, 2))}
+    elif d.maybe():
+        agreed["cost_plus"] = d.one("0%", "8%", "-5%", "uniform(0%, 20%)")
+        structure["costs"] = {"delivery": f"{d.one(*COSTS)}{d.one(*COST_FORMS)}"} | structure.get("costs", {})
+    if not agreed or d.maybe():
+        agreed["share_of_payments"] = d.one("0%", "30%", "100%", "a chance")
+    return agreed
 
 
 RATES = ("0%", "5%", "12%", "uniform(2%, 9%)", "3% ± 1%")
@@ -459,7 +580,9 @@ def _finance(d: _Draw, start: int, readable: list[str]) -> dict[str, Any]:
     if d.maybe():
         finance["recycled"] = False
     if d.maybe():
-        finance["when_money_runs_out"] = "stop referrals"
+        finance["when_money_runs_out"] = d.one(
+            "stop referrals", "wind up", "defer fees", ["defer fees", "provider advance", "stop referrals"]
+        )
     if d.maybe(3):
         finance["residual"] = _residual(d, names)
     elif d.maybe():
@@ -617,6 +740,15 @@ def deal_files(draw: st.DrawFn, engine: str | None = None, people: tuple[int, ..
             by_people = clause["for"] == "each participant" and "per_person" not in structure.get("at_most", {})
             if (by_people or clause["for"] == "each cohort") and d.maybe(4):
                 clause["cohorts"] = d.some(cohorts, 2)
+        if d.maybe():
+            months = _before_service_ends(data, start)
+            _ending(d, months, names, measures, structure, structure.get("finance", data.get("finance", "none")))
+    if d.maybe(4):
+        data["provider_failure"] = {
+            "after": d.one("gamma(mean 2 years, sd 2 years)", "4 months", "uniform(0 months, 15 months)"),
+            "gap": d.one("0 months", "3 months", "uniform(1 month, 9 months)"),
+            "cost": d.one(*COSTS),
+        }
     if d.maybe(12):
         data["luck_only"] = True
     return data

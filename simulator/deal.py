@@ -1095,7 +1095,7 @@ class Clause(Model):
     ] = "when known"
     """For the contract: a fee evenly over the service, at its start or end, or for each person who is referred; or
     compensation, in the period after service ended early."""
-    ended_by: Annotated[Names, Field(min_length=1)] | None = None
+    ended_by: Names | None = None
     """With `at an early end`: `policy change` and breaks, by name; by default all of them."""
     above: Count | None = None
     """With `when referred`: the first so many people are not paid for."""
@@ -1596,7 +1596,7 @@ class Structure(Model):
     """The investors' terms, or none; by default those at the top."""
     service_agreement: ServiceAgreement | None = None
     """What the vehicle pays the provider; by default what delivery costs."""
-    breaks: Annotated[dict[str, Break], Field(min_length=1)] | None = None
+    breaks: dict[str, Break] | None = None
     """Reviews on interim results, by name, after which service may stop."""
     after_an_early_end: Literal["claims run off", "claims end"] | None = None
     """Whether later results of people already referred are still paid for (by default yes), or only what is known by

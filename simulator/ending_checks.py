@@ -34,7 +34,7 @@ def ending_problems(deal: Deal, structure: Structure, path: Path, readable: list
     Mistakes that :mod:`simulator.checks` tells of clauses and measures are left to it.
     """
     for name, clause in structure.pays.items():
-        yield from _compensation(deal, structure, clause, (*path, "pays", name))
+        yield from _compensation(deal, structure, clause, (*path, "pays", name), readable)
         yield from _hurdle(structure, clause, (*path, "pays", name))
         for measure in clause.reads:
             yield from _has_account(deal, structure, measure, (*path, "pays", name))
@@ -101,7 +101,7 @@ def _has_account(deal: Deal, structure: Structure, measure: str, path: Path) -> 
         yield path, f"reads {account!r}, but nobody finances this structure; allowed: with finance"
 
 
-def _compensation(deal: Deal, structure: Structure, clause: Clause, path: Path) -> Found:
+def _compensation(deal: Deal, structure: Structure, clause: Clause, path: Path, readable: list[str]) -> Found:
     if clause.due != "at an early end":
         if clause.ended_by is not None:
             yield (*path, "ended_by"), "belongs to compensation; allowed: with due: at an early end"
@@ -113,9 +113,11 @@ def _compensation(deal: Deal, structure: Structure, clause: Clause, path: Path) 
         yield path, "compensation has no trigger of its own; allowed: lump_sum, share or price times, by and table"
     for key in ("by", "times"):
         name = getattr(amount, key)
-        if name is not None and (name in ACCOUNTS or name in deal.measures) and _reads_results(deal, name):
+        if name in readable and _reads_results(deal, name):
             yield (*path, "amount", key), f"{name!r} is no account; allowed for compensation: {', '.join(ACCOUNTS)}"
     known = [POLICY_CHANGE, *(structure.breaks or {})]
+    if clause.ended_by == []:
+        yield (*path, "ended_by"), f"names no end; allowed: {', '.join(known)}"
     for name in clause.ended_by or ():
         if name not in known:
             yield (*path, "ended_by"), _known(name, known, "end")

@@ -11,21 +11,18 @@ PACKAGE = Path(__file__).parent.parent / "simulator"
 LAYERS = [
     {"compiled", "copula", "journal", "quantity", "yamlfile"},
     {"deal", "chance", "clauses", "payers", "metrics", "result"},
-<<<<<<< HEAD
-    {"finance_checks", "outcomes", "sobol", "waterfall", "agreement", "grammar", "schema", "shocks"},
-=======
     {
         "finance_checks",
         "ending_checks",
         "ending_words",
         "outcomes",
+        "sobol",
         "waterfall",
         "agreement",
         "grammar",
         "schema",
         "shocks",
     },
->>>>>>> d9f6f36 (Breaks, compensation, accounts, service agreements, overruns, provider failure: checks, terms, settle, generated deals)
     {"doubts"},
     {"checks", "ledger", "reference"},
     {"dealfile", "worth"},

@@ -770,11 +770,8 @@ def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above:
             yield path, "a clause for the contract is a fee; allowed: due and lump_sum"
         yield from _only_for_groups(path, clause)
         if clause.due == "when known":
-            yield (
-                (*path, "due"),
-                "is needed for the contract; allowed: evenly, at the start, at the end, when referred, ",
-            )
-            "at an early end"
+            allowed = "evenly, at the start, at the end, when referred, at an early end"
+            yield (*path, "due"), f"is needed for the contract; allowed: {allowed}"
     elif clause.due != "when known":
         yield (*path, "due"), f"{clause.due!r} is only for the contract; allowed for cohorts: when known"
     if clause.above is not None and clause.due != "when referred":

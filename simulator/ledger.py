@@ -71,6 +71,7 @@ from simulator.waterfall import (
     PROVIDER,
     RECEIVED,
     REPAID,
+    SPENT,
     TILL_COLUMNS,
     FinanceTerms,
     call_capital,
@@ -128,7 +129,6 @@ class Terms(NamedTuple):
     accounts: Ints  # [A, 2] measure that is an account, and which; empty where none is read
     breaks: Any  # BREAK
     checks: Any  # CHECK
-    break_reads: Any  # READ
     claims_end: int  # whether an early end ends the claims, too
 
 
@@ -221,7 +221,7 @@ def planned_costs(v: Floats, terms: Terms, calendar: Calendar, people: Ints, blo
     spread_referrals(people, blocks, referred)
     service = AGREED if terms.agreed == 1 else PROVIDER
     spread_costs(
-        v, terms.costs, calendar.first, calendar.last, T + 1, 0, calendar.a_year, referred, falls, True, (T + 2, 0)
+        v, terms.costs, calendar.first, calendar.last, T + 1, 0, calendar.a_year, referred, falls, True, (T + 2, T + 1)
     )
     for t in range(1, T + 1):
         planned[t] = planned[t - 1] + falls[OTHERS, t] + falls[service, t] + falls[GUARANTOR, t]
@@ -506,7 +506,7 @@ def play(
     busy = book.busy
     busy[:] = False
     now = 0
-    gap = (T + 2, 0)
+    gap = (T + 2, T + 1)
     if calendar.fails_at >= 0:
         gap = without_provider(v, calendar.fails_at, calendar.gap_at, first, calendar.step)
     cause = BY_POLICY if stop < last else RAN
@@ -549,8 +549,9 @@ def play(
     flows[VEHICLE, 0] = till[CASH]
     year, points = calendar.year, terms.points
     reads_accounts = terms.accounts.shape[0] > 0
-    spent = 0.0
-    received = 0.0
+    has_breaks = terms.breaks.size > 0
+    agreed = terms.agreed == 1
+    of_payments_at = terms.of_payments_at
     payers, purses = terms.payers, book.purses
     if payers.size > 0:
         purses.spent[:] = 0.0
@@ -566,35 +567,36 @@ def play(
             if finance.usual == 0:
                 till[CASH] += flows[GRANTS, t]
                 flows[GUARANTORS, t] += flows[GUARANTOR_FEES, t]
-            if terms.agreed == 1:
-                due = flows[OTHER_PARTIES, t] + flows[OWED_FOR_SERVICE, t] + flows[GUARANTOR_FEES, t]
-                flows[PROVIDERS, t] += flows[OWED_FOR_SERVICE, t] - flows[SERVICE, t]
+                if agreed:
+                    due = flows[OTHER_PARTIES, t] + flows[OWED_FOR_SERVICE, t] + flows[GUARANTOR_FEES, t]
+                    flows[PROVIDERS, t] += flows[OWED_FOR_SERVICE, t] - flows[SERVICE, t]
             paid = min(till[CASH], till[ARREARS] + due)
             till[CASH] -= paid
             till[ARREARS] += due - paid
             flows[PROVIDERS, t] += paid - due
-            if finance.puts_off == 1:
-                later = min(flows[OTHER_PARTIES, t], due, till[ARREARS])
-                till[ARREARS] -= later
-                till[FEES_OWED] += later
-                flows[OTHER_PARTIES, t] -= later
-                flows[PROVIDERS, t] += later
-            if finance.defers == 1 and flows[LATER_FEES, t] + flows[LATER_DELIVERY, t] > 0.0:
-                till[FEES_OWED] += flows[LATER_FEES, t]
-                till[DELIVERY_OWED] += flows[LATER_DELIVERY, t]
-                if terms.agreed == 0:
-                    flows[PROVIDERS, t] -= flows[LATER_DELIVERY, t]
-                    flows[SERVICE, t] += flows[LATER_DELIVERY, t]
+            if finance.usual == 0:
+                if finance.puts_off == 1:
+                    later = min(flows[OTHER_PARTIES, t], due, till[ARREARS])
+                    till[ARREARS] -= later
+                    till[FEES_OWED] += later
+                    flows[OTHER_PARTIES, t] -= later
+                    flows[PROVIDERS, t] += later
+                if finance.defers == 1 and flows[LATER_FEES, t] + flows[LATER_DELIVERY, t] > 0.0:
+                    till[FEES_OWED] += flows[LATER_FEES, t]
+                    till[DELIVERY_OWED] += flows[LATER_DELIVERY, t]
+                    if not agreed:
+                        flows[PROVIDERS, t] -= flows[LATER_DELIVERY, t]
+                        flows[SERVICE, t] += flows[LATER_DELIVERY, t]
             if promises:
                 run_interest(v, finance, t, a_year, capital)
         else:
             flows[PROVIDERS, t] -= due
         if reads_accounts:
-            spent += due
+            till[SPENT] += due
             if has_finance and finance.defers == 1:
-                spent += flows[LATER_FEES, t] + flows[LATER_DELIVERY, t]
+                till[SPENT] += flows[LATER_FEES, t] + flows[LATER_DELIVERY, t]
             if busy[t] or new_year:
-                read_accounts(v, terms.accounts, rows, capital, till, totals[0], spent, t / a_year, scratch)
+                read_accounts(v, terms.accounts, rows, capital, till, totals[0], t / a_year, scratch)
         # 2 clauses
         payable = 0.0
         at = min(t + lag, T)
@@ -657,8 +659,7 @@ def play(
                     )
                     raw *= rise
                     if clause.until != NO_END and raw > 0.0:
-                        need = enough_for(v, clause, t, a_year, capital, paper) - (totals[0] - received)
-                        raw = _beyond_hurdle(v, clause, raw, max(need, 0.0))
+                        raw = _beyond_hurdle(v, clause, raw, t, a_year, totals[0], flows, capital, paper)
                     if clause.rounded != NOT_ROUNDED:
                         raw = rounded_to(raw, clause.rounded, v[clause.step_at])
                     if clause.less != 0:
@@ -711,14 +712,14 @@ def play(
             if t + lag > T:
                 late += 1.0
             flows[RECEIPTS, at] += payable
-        if terms.breaks.size > 0 and t < min(last, stop):
+        if has_breaks and t < min(last, stop):
             if reads_accounts:
-                read_accounts(v, terms.accounts, rows, capital, till, totals[0], spent, t / a_year, scratch)
+                read_accounts(v, terms.accounts, rows, capital, till, totals[0], t / a_year, scratch)
             i = _broken_off(
                 v,
                 terms.breaks,
                 terms.checks,
-                terms.break_reads,
+                reads,
                 rows,
                 parts,
                 when,
@@ -769,9 +770,8 @@ def play(
             flows[PROVIDERS, t] += flows[RECEIPTS, t]
             continue
         till[CASH] += flows[RECEIPTS, t]
-        received += flows[RECEIPTS, t]
-        if terms.of_payments_at >= 0:
-            part = v[terms.of_payments_at] * flows[RECEIPTS, t]
+        if of_payments_at >= 0:
+            part = v[of_payments_at] * flows[RECEIPTS, t]
             till[CASH] = max(till[CASH] - part, 0.0)
             flows[PROVIDERS, t] += part
         # 4 what the paper promises, and the waterfall
@@ -988,7 +988,6 @@ def read_accounts(
     capital: Floats,
     till: Floats,
     paid: float,
-    spent: float,
     years: float,
     scratch: Floats,
 ) -> None:
@@ -1001,7 +1000,7 @@ def read_accounts(
         elif which == PAID_SO_FAR:
             value = paid
         elif which == COSTS_SO_FAR:
-            value = spent
+            value = till[SPENT]
         elif which == YEARS_SO_FAR:
             value = years
         else:
@@ -1042,8 +1041,25 @@ def _compensation(
 
 
 @inner
-def _beyond_hurdle(v: Floats, clause: Any, raw: float, need: float) -> float:
-    """What a price or share amounts to where it changes once investors have had what they still need."""
+def _beyond_hurdle(
+    v: Floats,
+    clause: Any,
+    raw: float,
+    t: int,
+    a_year: float,
+    paid: float,
+    flows: Floats,
+    capital: Floats,
+    paper: Floats,
+) -> float:
+    """What a price or share amounts to where it changes once investors have had what they still need.
+
+    Of what was `paid` so far, what has not come in yet counts as theirs.
+    """
+    on_its_way = paid
+    for s in range(1, t):
+        on_its_way -= flows[RECEIPTS, s]
+    need = max(enough_for(v, clause, t, a_year, capital, paper) - on_its_way, 0.0)
     if raw <= need:
         return raw
     return need + (raw - need) * (v[clause.then_at] / v[clause.rate_at])

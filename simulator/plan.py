@@ -530,7 +530,8 @@ def _terms(deal: Deal, at: _Columns, measures: _Measures, name: str) -> Terms:
     path: Path = ("structures", name)
     costs = _cost_rows(deal, at, structure, path)
     clauses, conditions, points, reads = _clause_tables(deal, structure, at, measures, (*path, "pays"))
-    breaks, checks, break_reads = _break_tables(deal, structure, at, measures, (*path, "breaks"))
+    breaks, checks, more = _break_tables(deal, structure, at, measures, (*path, "breaks"), len(reads))
+    reads = np.concatenate([reads, more])
     named = [name for each in structure.pays.values() for name in each.reads]
     named += [name for each in (structure.breaks or {}).values() for name in each.when]
     reads_accounts = any(reads_account(deal, name) for name in named)
@@ -555,15 +556,14 @@ def _terms(deal: Deal, at: _Columns, measures: _Measures, name: str) -> Terms:
         accounts=np.zeros((int(reads_accounts), 2), np.int64),  # filled once all measures have their rows
         breaks=breaks,
         checks=checks,
-        break_reads=break_reads,
         claims_end=int(structure.after_an_early_end == "claims end"),
     )
 
 
 def _break_tables(
-    deal: Deal, structure: Structure, at: _Columns, measures: _Measures, path: Path
+    deal: Deal, structure: Structure, at: _Columns, measures: _Measures, path: Path, above: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows of the breaks, of their checks, and of the outcomes that these wait for."""
+    """Rows of the breaks, of their checks, and of the outcomes that these wait for, which stand below others."""
     bits = {name: 1 << place for place, name in enumerate(named_clauses(structure))}
     rows: list[dict[str, Any]] = []
     checks: list[dict[str, Any]] = []
@@ -571,11 +571,11 @@ def _break_tables(
     for name, each in (structure.breaks or {}).items():
         row = {"review": deal.time.period(each.review), "first_check": len(checks)}
         for measure, bound in each.when.items():
-            check = {"by": measures.index(measure), "first_read": len(reads)}
+            check = {"by": measures.index(measure), "first_read": above + len(reads)}
             for outcome in dict.fromkeys(outcome for outcome, _ in outcomes_read(deal, measure)):
                 reads.append({"outcome": measures.outcomes.index(outcome) if outcome else -1, "so_far": 0})
             check |= {"sense": _SENSES[bound.form], "bound_at": at(*path, name, "when", measure)}
-            checks.append(check | {"end_read": len(reads)})
+            checks.append(check | {"end_read": above + len(reads)})
         row |= {"end_check": len(checks), "notice_at": at(*path, name, "notice")}
         rows.append(row | {"unless": sum(bits[clause] for clause in set(each.unless))})
     return _rows(c.BREAK, rows), _rows(c.CHECK, checks), _rows(c.READ, reads)
@@ -798,7 +798,7 @@ def _finance(deal: Deal, at: _Columns, measures: _Measures, structure: Structure
     guarantee = tables.guarantee()
     promises = bool(guarantee) or any(row["coupon"] or row["matures"] for row in tranches)
     plain = not (promises or stages or finance.deferred or finance.grants or finance.rules("defer fees"))
-    plain = plain and len(tranches) == 1
+    plain = plain and len(tranches) == 1 and structure.service_agreement is None
     return FinanceTerms(
         has=1,
         ahead_at=at(*path, "called"),

@@ -104,10 +104,11 @@ CALLED, OUT, REPAID, RECEIVED, OWED, BASE, ENDED = range(7)
 CAPITAL_COLUMNS = 7
 """Columns of `capital`: capital called; outstanding; repaid; all that was received; interest owed; capital x years on
 which interest runs since it was last owed; whether the paper has matured."""
-CASH, ARREARS, FEES_OWED, DELIVERY_OWED, GUARANTOR_OWED, GUARANTOR_PAID, BACKED = range(7)
-TILL_COLUMNS = 7
+CASH, ARREARS, FEES_OWED, DELIVERY_OWED, GUARANTOR_OWED, GUARANTOR_PAID, BACKED, SPENT = range(8)
+TILL_COLUMNS = 8
 """Columns of `till`: cash in hand; what is owed to the provider for advances, to others for deferred fees, to the
-provider for deferred delivery, to the guarantor; what he has paid; what the provider has paid of the paper."""
+provider for deferred delivery, to the guarantor; what he has paid; what the provider has paid of the paper; costs so
+far, where an account asks for them."""
 
 
 class FinanceTerms(NamedTuple):
@@ -155,7 +156,7 @@ def spread_costs(
 
     Costs at the start fall in period 1; costs at the end in the last period of service, or in the one after a stop.
     `falls` is [FALLS, T + 2]. Overruns are not planned. In the periods of the `gap`, the first to the last, there is
-    no provider: delivery by the year costs nothing; in the first of them it is replaced (one after T: it never fails).
+    no provider: delivery by the year costs nothing; in the first of them it is replaced. (T + 2, T + 1) never comes.
     """
     periods = falls.shape[1] - 2
     final = min(last, stop)
@@ -171,7 +172,7 @@ def spread_costs(
             if after < gap[0] <= final:
                 row[gap[0]] += amount
             continue
-        skip = gap if cost.party in (PROVIDER, AGREED) else (1, 0)
+        skip = gap if cost.party in (PROVIDER, AGREED) else (periods + 2, periods + 1)
         if cost.deferred_at >= 0:
             later = amount * v[cost.deferred_at]
             amount -= later
@@ -202,9 +203,10 @@ def _spread(
     row: Floats,
 ) -> None:
     if form == A_YEAR:
-        for t in range(max(first, after + 1), final + 1):
-            if t < skip[0] or t > skip[1]:
-                row[t] += amount / a_year
+        for t in range(max(first, after + 1), min(final, skip[0] - 1) + 1):
+            row[t] += amount / a_year
+        for t in range(max(first, after + 1, skip[1] + 1), final + 1):
+            row[t] += amount / a_year
     elif form == PER_PERSON:
         for t in range(after + 1, min(stop, periods) + 1):
             row[t] += amount * referred[t]

@@ -80,6 +80,18 @@ structures: {{it: {{rate_card: {{passed: 110000}}, costs: {{delivery: 3m a year}
     assert answers["guarantor"]["name"] == "a foundation"
 
 
+def test_the_end_and_what_goes_wrong_in_the_readme_run():
+    structures = re.search(r"```yaml\n(structures:\n.*?)```", README, flags=re.DOTALL)[1]
+    text = f"""deal: a job centre
+time: {{start: 2024-04, step: quarter, horizon: 5 years, service: 2024-04 to 2026-03}}
+cohorts: {{all: {{people: 80, referred: 2024-04 to 2025-03}}}}
+outcomes: {{job: {{without_service: 20%, effect: 50%, known_after: 6 months}}}}
+measures: {{share in work: {{share_of: job}}}}
+{structures}"""
+    triggers = simulate(loads(text), draws=256).to_dict()["structures"]["as signed"]["triggers"]
+    assert {"compensation", "ended early: too little", "ended early: no money"} <= set(triggers)
+
+
 def test_the_perverse_point_of_the_readme_is_printed(monkeypatch):
     monkeypatch.chdir(TOP)
     said = " ".join(re.search(r"it says:\s+\*(.*?)\*", README, flags=re.DOTALL)[1].split())

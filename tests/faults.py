@@ -56,6 +56,7 @@ FRAILTY = ENGINES + "frailty_keeps_the_margins_and_gives_the_covariances_of_theo
 KINDS = ENGINES + "every_kind_of_outcome_has_the_same_moments_in_both_engines"
 CLAUSES = "test_clauses.py::test_"
 PAYERS = "test_payers.py::test_"
+ENDINGS = "test_endings.py::test_"
 PER_PERSON = ENGINES + "the_cap_per_person_is_by_date_then_by_the_card_in_every_case_of_two_people"
 
 FAULTS = [
@@ -354,8 +355,8 @@ FAULTS = [
     Fault(
         "a yearly cost in every period",
         "waterfall.py",
-        "row[t] += amount / a_year",
-        "row[t] += amount",
+        "min(final, skip[0] - 1) + 1):\n            row[t] += amount / a_year",
+        "min(final, skip[0] - 1) + 1):\n            row[t] += amount",
         (TWIN,),
     ),
     # ledger
@@ -707,6 +708,115 @@ FAULTS = [
         "first = 0 if reads[i].so_far else c",
         "first = c",
         (CLAUSES + "a_cohort_waits_for_those_above_it_that_are_known_later",),
+    ),
+    # the end, what goes wrong, service agreements, accounts
+    Fault(
+        "a break takes any of its conditions for all",
+        "ledger.py",
+        "holds = holds and not np.isnan(value) and meets(value, check.sense, v[check.bound_at])",
+        "holds = not np.isnan(value) and meets(value, check.sense, v[check.bound_at])",
+        (ENDINGS + "a_review_reads_results_as_they_stand_with_notice_and_triggers", TWIN),
+    ),
+    Fault(
+        "a break without notice",
+        "ledger.py",
+        "halt = t + math.ceil(v[terms.breaks[i].notice_at] / calendar.step - 1e-9)",
+        "halt = t",
+        (ENDINGS + "a_review_reads_results_as_they_stand_with_notice_and_triggers",),
+    ),
+    Fault(
+        "a want of money is compensated",
+        "plan.py",
+        "return ~(1 << RAN | 1 << FOR_WANT_OF_MONEY)",
+        "return ~(1 << RAN)",
+        (ENDINGS + "want_of_money_is_not_compensated_and_winding_up_ends_claims",),
+    ),
+    Fault(
+        "compensation is owed for any end",
+        "ledger.py",
+        "if t == stop + 1 and (clause.ended_by >> cause) & 1 == 1:",
+        "if t == stop + 1 and cause != RAN:",
+        (ENDINGS + "the_first_review_that_breaks_counts_and_only_its_compensation_is_owed",),
+    ),
+    Fault(
+        "claims run off though they end",
+        "ledger.py",
+        "            if t > closed and clause.scope != CONTRACT:\n                continue\n",
+        "",
+        (ENDINGS + "claims_may_end_with_the_period_after_the_last_of_service",),
+    ),
+    Fault(
+        "costs so far leave out the period",
+        "ledger.py",
+        "till[SPENT] += due\n",
+        "till[SPENT] += 0.0\n",
+        (ENDINGS + "compensation_for_a_change_of_policy_by_each_account",),
+    ),
+    Fault(
+        "an overrun is planned",
+        "waterfall.py",
+        "if cost.overrun_at >= 0 and not planning:",
+        "if cost.overrun_at >= 0:",
+        (ENDINGS + "an_overrun_is_not_planned",),
+    ),
+    Fault(
+        "delivery costs what it costs without a provider",
+        "waterfall.py",
+        "skip = gap if cost.party in (PROVIDER, AGREED) else (periods + 2, periods + 1)",
+        "skip = (periods + 2, periods + 1)",
+        (ENDINGS + "a_failing_provider_is_replaced_and_nobody_is_referred_meanwhile",),
+    ),
+    Fault(
+        "people are referred to nobody",
+        "outcomes.py",
+        "if gap[0] <= blocks[b].first <= gap[1]:",
+        "if gap[0] < 0:",
+        (
+            ENDINGS + "a_failing_provider_is_replaced_and_nobody_is_referred_meanwhile",
+            ENDINGS + "the_time_of_failure_is_exponential",
+        ),
+    ),
+    Fault(
+        "a failure is foreseen",
+        "plan.py",
+        "return column.high if column.path == never else column.quantity.mean()",
+        "return column.quantity.mean()",
+        (ENDINGS + "nobody_plans_for_a_failing_provider",),
+    ),
+    Fault(
+        "the provider keeps the fee and its costs",
+        "ledger.py",
+        "flows[PROVIDERS, t] += flows[OWED_FOR_SERVICE, t] - flows[SERVICE, t]",
+        "flows[PROVIDERS, t] += flows[OWED_FOR_SERVICE, t]",
+        (ENDINGS + "what_the_provider_keeps_is_the_fee_less_its_own_costs",),
+    ),
+    Fault(
+        "the provider advances fees that wait",
+        "ledger.py",
+        "flows[PROVIDERS, t] += later\n",
+        "flows[PROVIDERS, t] += 0.0\n",
+        (ENDINGS + "fees_wait_before_the_provider_advances_anything",),
+    ),
+    Fault(
+        "what is on its way to investors counts for nothing",
+        "ledger.py",
+        "enough_for(v, clause, t, a_year, capital, paper) - on_its_way",
+        "enough_for(v, clause, t, a_year, capital, paper)",
+        (ENDINGS + "a_share_of_savings_that_changes_once_investors_have_had_their_return",),
+    ),
+    Fault(
+        "beyond the hurdle the first share goes on",
+        "ledger.py",
+        "return need + (raw - need) * (v[clause.then_at] / v[clause.rate_at])",
+        "return raw",
+        (ENDINGS + "a_share_of_savings_that_changes_once_investors_have_had_their_return",),
+    ),
+    Fault(
+        "additional outcomes of people who were never referred",
+        "run.py",
+        "    if cut.any():\n",
+        "    if not cut.size:\n",
+        (ENDINGS + "people_who_were_not_referred_are_no_additional_outcomes",),
     ),
     # questions
     Fault(

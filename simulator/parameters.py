@@ -51,6 +51,8 @@ def values(
     alike: dict[tuple[Any, ...], Floats] = {}  # the same number of several structures is drawn once
     for index, column in enumerate(plan.columns):
         if column.quantity.is_fixed:
+            if column.quantity.value != plan.expected[index]:  # what nobody plans for
+                rows[:, index] = column.quantity.value
             continue
         same = (column.address, column.quantity)
         if same not in alike:

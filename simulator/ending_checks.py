@@ -133,6 +133,8 @@ def _hurdle(structure: Structure, clause: Clause, path: Path) -> Found:
         yield (*here, "until"), "is only for cohorts; allowed: with share or price, and times"
     if clause.less:
         yield (*path, "less"), "does not go with until; allowed: amounts that are not cumulative"
+    if clause.at_least is not None:
+        yield (*path, "at_least"), "does not go with until, which changes a price or share; allowed: without a minimum"
     if amount.then is not None and amount.share is not None and not 0 <= amount.then.mean() <= 1:
         yield (*here, "then"), f"{amount.then.text()} is no share; allowed: 0% to 100%"
     if len(amount.until) != 1:

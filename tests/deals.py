@@ -461,7 +461,7 @@ def _ending(
         pays["compensation"] = _compensation(d, [*structure.get("breaks", ())], financed=financed)
     for clause in pays.values():
         amount = clause["amount"]
-        of_groups = clause["for"] in {"each cohort", "all cohorts that ran"} and "less" not in clause
+        of_groups = clause["for"] in {"each cohort", "all cohorts that ran"} and not {"less", "at_least"} & {*clause}
         if financed and of_groups and ("price" in amount or "share" in amount) and d.maybe():
             who = d.one("investors", *(finance.get("tranches") or {}))
             amount["until"] = {who: d.one("5% a year", "1 times", "uniform(3%, 9%) a year", "0.2 times")}

@@ -564,6 +564,10 @@ def test_mistakes_of_a_structure_are_told(part, says):
             HURDLE.replace("UNTIL", "{investors: 5% a year}").replace("share: {for", "share: {less: share, for"),
             "does not go with until",
         ),
+        (
+            HURDLE.replace("UNTIL", "{investors: 5% a year}").replace("share: {for", "share: {at_least: 9, for"),
+            "at_least: does not go with until",
+        ),
         ("{fee: {for: the contract, due: evenly, ended_by: policy change, amount: {lump_sum: 5}}}", "compensation"),
         ("{job: {for: each cohort, due: at an early end, amount: {lump_sum: 5}}}", "only for the contract"),
         ("{j: {for: each participant, amount: {price: 5, times: costs so far}}}", "is no outcome"),

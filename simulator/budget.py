@@ -151,6 +151,8 @@ class _Terms:
         """Largest rise of indexed amounts in a period."""
         if clause["index_at"] < 0:
             return 1.0
+        if clause["base"] == c.BY_PERIOD:
+            return (1.0 + max(self._most(clause["index_at"]), -1.0)) ** (t / self.plan.calendar.a_year)
         years = max(math.floor((t * self.plan.calendar.step - 1.0 - clause["base"]) / 12.0), 0)
         return (1.0 + max(self._most(clause["index_at"]), -1.0)) ** years
 
@@ -298,6 +300,10 @@ class _Terms:
 
     def _own_costs(self, periods: range) -> tuple[float, str | None]:
         total, why = 0.0, None
+        rise = 1.0
+        if self.plan.calendar.costs_rise_at >= 0:
+            growth = 1.0 + max(self._most(self.plan.calendar.costs_rise_at), -1.0)
+            rise = max(growth ** (t / self.plan.calendar.a_year) for t in periods)
         for cost in self.terms.costs:
             if cost["party"] != w.PAYER:
                 continue
@@ -313,6 +319,7 @@ class _Terms:
                 at_the_end = self.last in periods
                 early = self.can_stop and any(self.first < t <= self.last for t in periods)
                 most = amount if at_the_end or early else 0.0
+            most = _times(most, rise)
             if math.isinf(most):
                 why = why or "the payers' own costs have no largest value"
             total += most

@@ -66,7 +66,7 @@ def problems(deal: Deal, *, changed: bool = False, doubts: Doubts | None = None)
     """
     doubts = Doubts(to_plain(deal)) if doubts is None else doubts
     first = [*_empty_names(deal, ()), *_named_quantities(deal, changed or bool(doubts)), *_correlations(deal, changed)]
-    first += [*_cohorts(deal), *_segments(deal), *_outcomes(deal)]
+    first += [*_prices(deal), *_cohorts(deal), *_segments(deal), *_outcomes(deal)]
     forms = list(_short_forms(deal))
     found = [each for each in [*first, *forms] if not doubts.follow(each[0])]
     for path, _ in first:
@@ -200,6 +200,21 @@ def _clash(names: list[str], ranks: copula.Ranks, pair: frozenset[str]) -> str:
     low, high = math.ceil(low * 1000 + 1e-6) / 1000, math.floor(high * 1000 - 1e-6) / 1000
     allowed = f"{_percent(low)} to {_percent(high)}" if low <= high else "weaker correlations"
     return f"{_percent(ranks[pair])} cannot go with {', '.join(listed)}; allowed here: {allowed}"
+
+
+def _prices(deal: Deal) -> Found:
+    """Find money of different bases: one index, named, stands between real money and money of the day."""
+    if deal.time.prices == "nominal":
+        return
+    if not (deal.rates.deflator or "").strip():
+        named = "allowed: with rates.deflator, the name of the index that rates.inflation is of, such as GDP deflator"
+        yield ("time", "prices"), f"is real, but the index between it and money of the day is not named; {named}"
+    for name, structure in deal.structures.items():
+        for key, clause in structure.pays.items():
+            if clause.indexed is not None:
+                both = "mixes nominal and real: prices of this file are real and rise with inflation already"
+                where = ("structures", name, "pays", key, "indexed")
+                yield where, f"{both}; allowed: leave it out, or time.prices: nominal"
 
 
 def _percent(rank: float) -> str:

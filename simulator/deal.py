@@ -150,6 +150,16 @@ def _unit(value: Any, unit: str) -> str:
     return "share" if unit == "number" and isinstance(value, str) and "%" in value else unit
 
 
+def _no_base(value: float | str) -> None:
+    """Refuse a rate that says real or nominal where there is no choice: rises of prices and the investors' paper."""
+    if isinstance(value, str) and value.split()[-1:] in (["real"], ["nominal"]):
+        rate = value.rsplit(maxsplit=1)[0]
+        raise ValueError(
+            f"{value!r} would mix nominal and real: this rate is of nominal money; allowed: {rate}, or a discount rate "
+            "that is real under rates"
+        )
+
+
 def _within(quantity: Quantity, legal: Range) -> Quantity:
     """Read `80% to 95%` of a chance so that it stays one."""
     return quantity.as_chance() if legal.chance or (legal.low >= 0 and legal.high <= 1) else quantity
@@ -181,6 +191,8 @@ class Reads:
         else:
             if value is None or not isinstance(value, (int, float, str)):
                 raise ValueError(f"{_kind_of(value)} is no {self.unit}; allowed: a number or a distribution")
+            if self.unit == "rate":
+                _no_base(value)
             unit = _unit(value, self.unit) if self.legal.chance or self.legal.percent else self.unit
             quantity = _within(_parsed(value, unit, info), self.legal)
         self.legal.check(quantity)
@@ -670,8 +682,9 @@ class Time(Model):
     """How finely the deal is played."""
     horizon: MonthsField
     """How far it is played; the last payment must fall within it."""
-    prices: Literal["nominal"] = "nominal"
-    """Money of the file is nominal."""
+    prices: Literal["nominal", "real"] = "nominal"
+    """nominal: sums are money of the day; real: costs, what clauses pay and worths are in prices of the start and rise
+    with inflation. Limits, data plans and the investors' terms are nominal in every file."""
     financial_year_starts: Literal[MONTH_NAMES] = "April"  # type: ignore[valid-type]
     """Month in which the payer's financial year begins, for caps of a year and costs by year."""
     service: WindowField | None = None
@@ -715,14 +728,22 @@ class Time(Model):
 
 
 class Rates(Model):
-    """Discount rates a year. A present value is at the start of the deal, in nominal money."""
+    """Discount rates and rises of prices a year.
+
+    A present value is at the start of the deal, of nominal flows at a nominal rate; that of flows in prices of the start
+    at the real rate is the same.
+    """
 
     investor: InterestRate = Worded("nominal", parse(0.06, "rate"))
     """The investor's discount rate and hurdle."""
     payer: InterestRate = Worded("real", parse(0.035, "rate"))
     """The outcome payer's discount rate; real ones are raised by inflation."""
     inflation: Rate = parse(0.02, "rate")
-    """Inflation a year, between real and nominal rates."""
+    """Inflation a year, between real and nominal rates and prices."""
+    deflator: str | None = None
+    """Name of the index that inflation is of, such as GDP deflator; needed where prices are real."""
+    cost_inflation: Rate | None = None
+    """Rise a year of costs from the start; by default none where prices are nominal, inflation where they are real."""
 
 
 class _OrNone:

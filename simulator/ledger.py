@@ -22,6 +22,7 @@ from simulator import metrics
 from simulator.clauses import (
     AT_THE_END,
     AT_THE_START,
+    BY_PERIOD,
     CLAUSE_CAP,
     CONTRACT,
     CONTRACT_CAP,
@@ -99,6 +100,8 @@ class Calendar(NamedTuple):
     payer_rate_at: int
     payer_real: int
     inflation_at: int
+    costs_rise_at: int  # yearly rise of costs from the start, -1 none
+    real: int  # whether money of the file is in prices of the start
 
 
 class Terms(NamedTuple):
@@ -192,24 +195,51 @@ def new_book(clauses: int, cohorts: int, periods: int, years: int, measures: int
 
 @kernel
 def planned_costs(v: Floats, terms: Terms, calendar: Calendar, people: Ints, blocks: Any) -> Floats:
-    """Sum planned costs of the vehicle up to and including each period, [T + 2], on the expected path.
+    """Sum planned costs of the vehicle up to and including each period, [T + 4], on the expected path.
 
-    The last entry is the planned cost of ending, apart from the sums.
+    The last entries are the planned cost of ending, apart from the sums and in prices of the start; the factor by which
+    costs rise a period; and the guarantor's fee at the end, which does not rise.
     """
     T = calendar.periods
-    planned = np.zeros(T + 2)
+    planned = np.zeros(T + 4)
+    planned[T + 2] = cost_growth(v, calendar)
     referred = np.zeros(T + 2)
     falls = np.zeros((FALLS, T + 2))
     spread_referrals(people, blocks, referred)
     spread_costs(v, terms.costs, calendar.first, calendar.last, T + 1, 0, calendar.a_year, referred, falls)
+    raise_costs(v, calendar, 0, falls)
     for t in range(1, T + 1):
         planned[t] = planned[t - 1] + falls[OTHERS, t] + falls[PROVIDER, t] + falls[GUARANTOR, t]
     for j in range(terms.costs.size):
         cost = terms.costs[j]
         if cost.form == END and cost.party in (OTHERS, PROVIDER, GUARANTOR):
             later = v[cost.deferred_at] if cost.deferred_at >= 0 else 0.0
-            planned[T + 1] += v[cost.amount_at] * (1.0 - later)
+            if cost.party == GUARANTOR:
+                planned[T + 3] += v[cost.amount_at]
+            else:
+                planned[T + 1] += v[cost.amount_at] * (1.0 - later)
     return planned
+
+
+@inner
+def cost_growth(v: Floats, calendar: Calendar) -> float:
+    """Factor by which costs rise a period."""
+    return (1.0 + v[calendar.costs_rise_at]) ** (1.0 / calendar.a_year) if calendar.costs_rise_at >= 0 else 1.0
+
+
+@inner
+def raise_costs(v: Floats, calendar: Calendar, after: int, falls: Floats) -> None:
+    """Raise the costs [FALLS, T + 2] that fall later than `after` to the prices of their periods, if they rise.
+
+    Fees of the guarantor and grants are sums that somebody promised.
+    """
+    if calendar.costs_rise_at < 0:
+        return
+    growth = cost_growth(v, calendar)
+    for t in range(after + 1, falls.shape[1]):
+        factor = growth**t
+        for row in (OTHER_PARTIES, SERVICE, PAYER_COSTS, LATER_FEES, LATER_DELIVERY):
+            falls[row, t] *= factor
 
 
 @inner
@@ -483,6 +513,7 @@ def play(
     if terms.per_head:
         spread_referrals(people, blocks, flows[REFERRED])
     spread_costs(v, costs, first, last, stop, now, a_year, flows[REFERRED], flows[:FALLS])
+    raise_costs(v, calendar, now, flows[:FALLS])
     lag = math.ceil(v[terms.paid_after_at] / calendar.step - 1e-9)
     caps = (terms.contract_cap_at, terms.year_cap_at, terms.carried_forward)
     totals = book.totals
@@ -727,6 +758,7 @@ def play(
                 flows[:FALLS, t + 1 :] = 0.0
                 beyond = _bucket(v, clauses, calendar, blocks, when, counts, capped, has_cap, stop, t, buckets, busy)
                 spread_costs(v, costs, first, last, stop, t, a_year, flows[REFERRED], flows[:FALLS])
+                raise_costs(v, calendar, t, flows[:FALLS])
                 _tally(people, counts, blocks, stop, people_in, verified, additional)
                 _due_dates(clauses, reads, when, cohorts, blocks, stop, t, people_in, state, busy)
         flows[VEHICLE, t] = till[CASH]
@@ -880,7 +912,7 @@ def _to_date(
 def _needed(planned: Floats, t: int, ahead: int, stop: int, T: int) -> float:
     """Planned costs of the `ahead` periods after t; once the stop is known, only the cost of ending."""
     if t >= stop:
-        return planned[T + 1] if t == stop else 0.0
+        return planned[T + 1] * planned[T + 2] ** (t + 1) + planned[T + 3] if t == stop else 0.0
     return planned[min(t + ahead, T)] - planned[t]
 
 
@@ -935,7 +967,12 @@ def _bucket(
 
 @inner
 def _index(rate: float, t: int, step: float, base: int) -> float:
-    """Rise of indexed amounts in a period: by whole years from the base month to the last month of the period."""
+    """Rise of indexed amounts in a period: by whole years from the base month to the last month of the period.
+
+    Of real money it is by the period, from the start.
+    """
+    if base == BY_PERIOD:
+        return (1.0 + rate) ** (t * step / 12.0)
     return (1.0 + rate) ** max(math.floor((t * step - 1.0 - base) / 12.0), 0)
 
 

@@ -775,6 +775,11 @@ def _clause_row(
     deal: Deal, at: _Columns, measures: _Measures, here: Path, clause: Clause, bits: dict[str, int]
 ) -> dict[str, Any]:
     amount = clause.amount
+    if deal.time.prices == "real":
+        index_at, base = at("rates", "inflation"), c.BY_PERIOD
+    else:
+        index_at = at(*here, "indexed", "a_year")
+        base = 0 if clause.indexed is None else clause.indexed.from_.index - deal.time.start.index
     # what is multiplied says how much was counted, else what triggers, else what reads the table
     gates = [name for name in (amount.times, *clause.when, *clause.any_of, amount.by) if name is not None]
     counted = next((found for gate in gates if (found := measures.counted(gate)) >= 0), -1)
@@ -795,8 +800,8 @@ def _clause_row(
         "straight": int(amount.table is not None and amount.table.between == "straight line"),
         "is_bands": int(amount.bands is not None),
         "least_at": at(*here, "at_least"),
-        "index_at": at(*here, "indexed", "a_year"),
-        "base": 0 if clause.indexed is None else clause.indexed.from_.index - deal.time.start.index,
+        "index_at": index_at,
+        "base": base,
         "cap_at": at(*here, "at_most", "payments"),
         "outcome_cap_at": at(*here, "at_most", "outcomes"),
         "outcome": -1 if counted < 0 else measures.rows[counted]["outcome"],
@@ -806,6 +811,12 @@ def _clause_row(
         "rounded": c.NOT_ROUNDED if clause.rounded is None else _ROUNDED[clause.rounded.form],
         "step_at": at(*here, "rounded"),
     }
+
+
+def _costs_rise_at(deal: Deal, at: _Columns) -> int:
+    """Column of the yearly rise of costs: their own, else inflation where money is real, else none."""
+    own = at("rates", "cost_inflation")
+    return at("rates", "inflation") if own < 0 and deal.time.prices == "real" else own
 
 
 def _calendar(deal: Deal, at: _Columns, years: list[str]) -> Calendar:
@@ -823,4 +834,6 @@ def _calendar(deal: Deal, at: _Columns, years: list[str]) -> Calendar:
         payer_rate_at=at("rates", "payer"),
         payer_real=int(deal.rates.payer.form == "real"),
         inflation_at=at("rates", "inflation"),
+        costs_rise_at=_costs_rise_at(deal, at),
+        real=int(time.prices == "real"),
     )

@@ -884,7 +884,13 @@ class _Play:
         return any(met for (name, _), met in self.met.items() if name == clause)
 
     def _index(self, t: int, name: str, clause: Clause) -> tuple[float, str]:
-        """Rise of indexed amounts by whole years from the base month to the last month of a period, and words."""
+        """Rise of indexed amounts by whole years from the base month to the last month of a period, and words.
+
+        Real money rises with inflation, by the period.
+        """
+        if self.time.prices == "real":
+            rise = (1 + self.values["rates", "inflation"]) ** (t / self.time.a_year)
+            return rise, "" if rise == 1 else f" x {_plain(rise, 6)} for prices since the start"
         if clause.indexed is None:
             return 1.0, ""
         month = self.time.start.index + t * self.time.months - 1
@@ -1066,7 +1072,19 @@ class _Play:
         """Cost of one kind in a period; `part` is costs or payer_costs."""
         costs = getattr(self.terms, part) or Costs()
         cost: Worded | None = getattr(costs, kind)
-        return 0.0 if cost is None else self._falls(cost, values[*self.here, part, kind], t, stop, referred)
+        if cost is None:
+            return 0.0
+        return self._falls(cost, values[*self.here, part, kind], t, stop, referred) * self._rise_of_costs(t, values)
+
+    def _rise_of_costs(self, t: int, values: Mapping[Path, float]) -> float:
+        """Factor by which costs have risen by a period, since the start of the deal."""
+        if self.deal.rates.cost_inflation is not None:
+            return (1 + values["rates", "cost_inflation"]) ** (t / self.time.a_year)
+        return (1 + values["rates", "inflation"]) ** (t / self.time.a_year) if self.time.prices == "real" else 1.0
+
+    def _words_of_cost(self, kind: str, t: int) -> str:
+        rise = self._rise_of_costs(t, self.values)
+        return kind.replace("_", "-") + ("" if rise == 1 else f", x {_plain(rise, 6)} since the start")
 
     def _falls(self, cost: Worded, amount: float, t: int, stop: int, referred: int) -> float:
         """Part of a cost that falls in a period."""
@@ -1109,6 +1127,7 @@ class _Play:
             cost = sum(
                 self.expected[*self.here, "costs", kind] * (1 - self._deferred(kind, self.expected)) for kind in kinds
             )
+            cost *= self._rise_of_costs(t, self.expected)
             return cost + (self._fee_at(t, self.expected, self.stop) if self._fee_is_at_the_end() else 0.0)
         referred = self.planned_referrals.get(t, 0)
         cost = sum(
@@ -1155,7 +1174,7 @@ class _Play:
                 return
         for kind in _KINDS_OF_COST:
             cost = self._cost("costs", kind, t, self.stop, self.values, referred)
-            words = kind.replace("_", "-")
+            words = self._words_of_cost(kind, t)
             to = SERVICE if kind == "delivery" else OTHERS
             if cost > 0 and self.finance:
                 later = cost * self._deferred(kind, self.values)
@@ -1172,7 +1191,7 @@ class _Play:
         for kind in _KINDS_OF_COST:
             cost = self._cost("payer_costs", kind, t, self.stop, self.values, referred)
             for payer, share in self._parts_of_own_costs(t).items() if cost > 0 else ():
-                words = f"the payers' own {kind.replace('_', '-')}"
+                words = f"the payers' own {self._words_of_cost(kind, t)}"
                 self.own_costs_of[payer][t] += cost * share
                 name = self._in_the_books(payer)
                 self._move(t, name, OWN_COSTS, cost * share, words, payer=name)

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from simulator import figures
+from simulator.present import said
 
 
 class _Console(Console):
@@ -52,6 +53,7 @@ def run_tables(data: Mapping[str, Any]) -> list[Any]:
     head = (
         f"{data['deal']} ({data['currency']})\n{draws_of(data)}, seed {data['seed']}, "
         f"{data['engine']} engine, simulator {data['version']}, deal {data['deal_hash'][:12]}\n"
+        f"{present(data)}\n"
     )
     tables: list[Any] = [Text(head), _outcome_table(data), Text("")]
     table = new_table("Triggers: probability ± standard error", "clause", names)
@@ -81,6 +83,12 @@ def run_tables(data: Mapping[str, Any]) -> list[Any]:
             )
         ]
     return tables
+
+
+def present(data: Mapping[str, Any], *whose: str) -> str:
+    """Say in one line how the present values of an answer are made."""
+    words = said(data["present_values"], *whose)
+    return words[0].upper() + words[1:]
 
 
 def _outcome_table(data: Mapping[str, Any]) -> Table:
@@ -304,10 +312,11 @@ def sweep_tables(manifest: Mapping[str, Any], folder: str, pivots: list[Any]) ->
     return tables
 
 
-def _head(data: Mapping[str, Any]) -> Text:
+def _head(data: Mapping[str, Any], *more: str) -> Text:
+    lines = "".join(f"{line}\n" for line in more)
     return Text(
         f"{data['deal']} ({data['currency']})\n{data['draws']:,} draws, seed {data['seed']}, "
-        f"simulator {data['version']}, deal {data['deal_hash'][:12]}\n"
+        f"simulator {data['version']}, deal {data['deal_hash'][:12]}\n{lines}"
     )
 
 
@@ -326,7 +335,8 @@ _STRESS_COLUMNS: list[tuple[str, Any, str, Any]] = [
 
 def stress_tables(data: Mapping[str, Any]) -> list[Any]:
     """Tables of a stress test: base, then the paired difference under each shock; and what each driver can bear."""
-    tables: list[Any] = [_head(data)]
+    reverse = any(each["reverse"] for each in data["structures"].values())
+    tables: list[Any] = [_head(data, *([present(data, "payer")] if reverse else []))]
     for name, each in data["structures"].items():
         table = new_table(
             f"{name}: base, and difference ± standard error", "", [column[0] for column in _STRESS_COLUMNS]
@@ -415,7 +425,7 @@ def solve_tables(data: Mapping[str, Any]) -> list[Any]:
         )
     elif len(data["solutions"]) > 1:
         lines.append(f"  {len(data['solutions'])} places in all")
-    return [_head(data), Text("\n".join(lines))]
+    return [_head(data, *([present(data)] if "present_value" in data["so_that"] else [])), Text("\n".join(lines))]
 
 
 _SHOWN: dict[str, Any] = {

@@ -28,6 +28,7 @@ from simulator.ledger import Book, new_book, planned_costs
 from simulator.metrics import CoMoments, Moments, Successes
 from simulator.outcomes import AMOUNT, ARMS, COUNTS, SCORE, OutcomeKeys, Outcomes, Points, refer_people
 from simulator.plan import Plan, compile_plan
+from simulator.present import present_values
 from simulator.result import Result
 from simulator.sampling import METHODS
 from simulator.yamlfile import join_path
@@ -833,6 +834,7 @@ def header(deal: Deal, seed: int | None, draws: int | None) -> dict[str, Any]:
         "seed": seed,
         "version": __version__,
         "deal_hash": fingerprint(deal),
+        "present_values": present_values(deal),
     }
 
 

@@ -572,6 +572,8 @@ class _Structure:
             words += f", {clause.due}"
         if clause.indexed is not None:
             words += f", rising by {clause.indexed.a_year.text()} a year from {clause.indexed.from_.text()}"
+        if self.deal.time.prices == "real":
+            words += f", in prices of {self.deal.time.start.text()}"
         if clause.rounded is not None:
             words += f", rounded {clause.rounded.text()}"
         if clause.at_least is not None:

@@ -605,6 +605,11 @@ def deal_files(draw: st.DrawFn, engine: str | None = None, people: tuple[int, ..
         data["finance"] = _finance(d, start, [*names, *measures])
     if d.maybe(3):
         data["rates"] = {"investor": "8% real", "payer": "uniform(1%, 5%)", "inflation": "2% ± 1%"}
+        if d.maybe():
+            data["rates"]["cost_inflation"] = d.one("3%", "-2%", "uniform(0%, 6%)")
+        if d.maybe():
+            data["rates"]["deflator"] = "an index"
+            time["prices"] = "real"
     if d.maybe(3):
         data["ends_early"] = {"policy_change": {"chance_a_year": d.one("30%", "0%", "100%", "a chance")}}
     caps = engine != "aggregate"
@@ -617,6 +622,8 @@ def deal_files(draw: st.DrawFn, engine: str | None = None, people: tuple[int, ..
             by_people = clause["for"] == "each participant" and "per_person" not in structure.get("at_most", {})
             if (by_people or clause["for"] == "each cohort") and d.maybe(4):
                 clause["cohorts"] = d.some(cohorts, 2)
+            if "prices" in time:
+                clause.pop("indexed", None)
     if d.maybe(12):
         data["luck_only"] = True
     return data

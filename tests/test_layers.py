@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "simulator"
 LAYERS = [
     {"compiled", "copula", "journal", "quantity", "yamlfile"},
     {"deal", "chance", "clauses", "payers", "metrics", "result"},
-    {"finance_checks", "outcomes", "sobol", "waterfall", "agreement", "grammar", "schema", "shocks"},
+    {"finance_checks", "outcomes", "sobol", "waterfall", "agreement", "grammar", "schema", "shocks", "present"},
     {"doubts"},
     {"checks", "ledger", "reference"},
     {"dealfile", "worth"},
@@ -51,6 +51,7 @@ DESCRIPTION = {
     "schema",
     "grammar",
     "doubts",
+    "present",
 }
 
 

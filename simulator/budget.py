@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from simulator import clauses as c
 from simulator import outcomes as o
 from simulator import waterfall as w
@@ -106,11 +108,12 @@ class _Terms:
 
     def _payments(self, periods: range) -> tuple[float, str | None]:
         settled = self._settled_for(periods)
+        due = list(range(1, max(settled, default=0) + 1)) if self._carries() else settled
         total, why = 0.0, None
         by_person = 0.0
         for k, clause in enumerate(self.terms.clauses):
             label = self.plan.clause_names[self.name][k]
-            most, reason = self._clause(clause, settled)
+            most, reason = self._clause(clause, due)
             most = min(most, self._cap(clause["cap_at"]))
             if math.isinf(most):
                 why = why or f"{label}: {reason}"
@@ -127,6 +130,10 @@ class _Terms:
             years = {int(self.plan.calendar.year[t]) for t in settled}
             total = min(total, _times(len(years), self._most(self.terms.year_cap_at)))
         return total, why
+
+    def _carries(self) -> bool:
+        """Whether what falls due in one year may be paid in a later one because of a limit."""
+        return bool(self.terms.carried_forward) or bool(np.any(self.terms.payers["carries"]))
 
     def _cap(self, at: int) -> float:
         return self._most(at) if at >= 0 else math.inf

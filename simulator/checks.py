@@ -674,6 +674,8 @@ def _payers(deal: Deal, structure: Structure, path: Path) -> Found:
             if clause not in structure.pays:
                 sound = False
                 yield (*path, name, "of"), _known(clause, structure.pays, "clause of this structure")
+        if payer.over_the_year == "carried forward" and payer.at_most_a_year is None:
+            yield (*path, name, "over_the_year"), "nothing is above it; allowed: with at_most_a_year"
         if payer.from_ is not None and payer.until is not None and payer.until < payer.from_:
             sound = False
             yield (*path, name, "until"), f"is before from, {payer.from_.text()}; allowed: a later month"
@@ -745,8 +747,9 @@ def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above:
         if name is not None and name not in known:
             yield (*path, "amount", key), _known(name, known, "measure or outcome")
     if clause.for_ == "each participant":
-        if clause.when or clause.unless or clause.any_of or clause.only_if:
-            yield path, "a clause for each participant has no trigger yet; allowed: each cohort, all cohorts that ran"
+        if clause.when or clause.any_of:
+            gated = "for: each cohort, with price and times, or only_if a clause above that has the condition"
+            yield path, f"a clause for each participant has no condition on a measure of the group; allowed: {gated}"
         yield from _only_for_groups(path, clause)
         if amount.times is not None and (amount.times in deal.measures or amount.times == PARTICIPANTS):
             yield (*path, "amount", "times"), "is no outcome; allowed: for each participant an outcome's name"
@@ -763,8 +766,8 @@ def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above:
         if clause.due != "when known":
             yield (*path, "due"), f"{clause.due!r} is only for the contract; allowed for each participant: when known"
     elif clause.for_ == "the contract":
-        if amount.lump_sum is None or amount.times or clause.when or clause.unless or clause.any_of or clause.only_if:
-            yield path, "a clause for the contract is a fee; allowed: due and lump_sum"
+        if amount.lump_sum is None or amount.times or clause.when or clause.any_of:
+            yield path, "a clause for the contract is a fee; allowed: due and lump_sum, with unless and only_if"
         yield from _only_for_groups(path, clause)
         if clause.due == "when known":
             yield (*path, "due"), "is needed for the contract; allowed: evenly, at the start, at the end, when referred"

@@ -730,8 +730,8 @@ class Time(Model):
 class Rates(Model):
     """Discount rates and rises of prices a year.
 
-    A present value is at the start of the deal, of nominal flows at a nominal rate; that of flows in prices of the start
-    at the real rate is the same.
+    A present value is at the start of the deal, of nominal flows at a nominal rate; that of flows in prices of the
+    start at the real rate is the same.
     """
 
     investor: InterestRate = Worded("nominal", parse(0.06, "rate"))
@@ -1319,7 +1319,8 @@ class Stage(Model):
 class Guarantee(Model):
     """A promise to make part of the investors' loss good. Exactly one of the four amounts says how much.
 
-    The loss is the capital of the tranche (by default of all) that has not been repaid on the day.
+    The loss is the capital of the tranche (by default of all) that has not been repaid on the day. Of several
+    guarantees of one day, shares are of the loss before any of them, and each pays within what those before it leave.
     """
 
     guarantor: str
@@ -1339,6 +1340,10 @@ class Guarantee(Model):
     """What the guarantor is paid for it."""
     repaid: Annotated[bool, Strict()] = False
     """Whether the guarantor gets back what he paid, from what comes in later."""
+
+
+def _one_or_several(value: Any) -> str:
+    return "list" if isinstance(value, list) else "mapping"
 
 
 class Deferred(Model):
@@ -1412,8 +1417,14 @@ class Finance(Model):
     """Money that nobody has to pay back, by giver."""
     deferred: Deferred | None = None
     """Costs that are paid only by the waterfall."""
-    guarantee: Guarantee | None = None
-    """A promise to make part of the loss good."""
+    guarantee: (
+        Annotated[
+            Annotated[Guarantee, Tag("mapping")] | Annotated[list[Guarantee], Tag("list")],
+            Discriminator(_one_or_several),
+        ]
+        | None
+    ) = None
+    """A promise to make part of the loss good, or a list of such."""
     waterfall: list[Action] | None = None
     """The order in which cash is paid out in each period; see the resolved deal for the usual one."""
 
@@ -1423,6 +1434,18 @@ class Finance(Model):
         if self.tranches is not None:
             return self.tranches
         return {INVESTORS: Tranche(commitment=self.commitment or parse(0, "money"))}
+
+    @property
+    def guarantees(self) -> dict[tuple[str | int, ...], Guarantee]:
+        """The guarantees, each by its path within the finance agreement."""
+        if isinstance(self.guarantee, list):
+            return {("guarantee", place): each for place, each in enumerate(self.guarantee)}
+        return {} if self.guarantee is None else {("guarantee",): self.guarantee}
+
+    @property
+    def guarantors(self) -> list[str]:
+        """Names of the guarantors, each once."""
+        return list(dict.fromkeys(each.guarantor for each in self.guarantees.values()))
 
     @property
     def ranks(self) -> list[list[str]]:
@@ -1441,7 +1464,7 @@ class Finance(Model):
             if any(self._form(name) in {"accrued", "at maturity"} for name in rank):
                 listed.append(_action({"interest": rank}))
             listed.append(_action({"capital": rank}))
-        if self.guarantee is not None and self.guarantee.repaid:
+        if any(each.repaid for each in self.guarantees.values()):
             listed.append("guarantor")
         if self.deferred is not None:
             listed += ["deferred delivery", "deferred fees"]
@@ -1477,6 +1500,11 @@ class Payer(Model):
     """It pays for what falls due up to and including this month."""
     at_most: Money | None = None
     """In all; what it does not pay falls on the payers without a share."""
+    at_most_a_year: Money | None = None
+    """In a financial year."""
+    over_the_year: Literal["lost", "carried forward"] = "lost"
+    """What is above the limit of the year: lost to it, so that it falls on the payers without a share; or its own, paid
+    in later years."""
 
 
 PayerField = Annotated[

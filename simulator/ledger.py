@@ -47,7 +47,7 @@ from simulator.clauses import (
 )
 from simulator.compiled import inner, kernel
 from simulator.outcomes import ADDITIONAL, BEFORE, VERIFIED, Outcomes
-from simulator.payers import Purses, new_purses, paid_by_payers, share_of_own_costs
+from simulator.payers import Purses, new_purses, paid_by_payers, paid_from_before, share_of_own_costs
 from simulator.waterfall import (
     ARREARS,
     AT_MATURITY,
@@ -71,7 +71,7 @@ from simulator.waterfall import (
     TILL_COLUMNS,
     FinanceTerms,
     call_capital,
-    call_guarantee,
+    call_guarantees,
     coupon_rate,
     is_coupon_date,
     is_early,
@@ -425,6 +425,32 @@ def _settle(
 
 
 @inner
+def _paid_from_before(
+    v: Floats,
+    clause: Any,
+    caps: tuple[int, int, int],
+    k: int,
+    column: int,
+    totals: Floats,
+    settled: Floats,
+    payers: Any,
+    purses: Purses,
+    at: int,
+) -> float:
+    """Book what payers carried forward for a clause and pay in a new financial year, within the caps."""
+    most = v[clause.cap_at] - totals[2 + k] if clause.cap_at >= 0 else np.inf
+    if caps[0] >= 0:
+        most = min(most, v[caps[0]] - totals[0])
+    room = v[caps[1]] - totals[1] if caps[1] >= 0 else np.inf
+    amount = paid_from_before(v, payers, k, column, at, room, most, purses)
+    totals[0] += amount
+    totals[1] += amount
+    totals[2 + k] += amount
+    settled[k, column, PAID] += amount
+    return amount
+
+
+@inner
 def _fee_due(due: int, first: int, last: int, t: int, stop: int, amount: float) -> float:
     """Part of a fee that is due in period t; a fee is earned over the periods of service first..last."""
     length = last - first + 1
@@ -547,12 +573,16 @@ def play(
     payers, purses = terms.payers, book.purses
     if payers.size > 0:
         purses.spent[:] = 0.0
+        purses.in_year[:] = 0.0
+        purses.owes[:] = 0.0
+        purses.carried[:] = 0.0
         purses.by_date[:] = 0.0
         purses.by_clause[:] = 0.0
     for t in range(1, T + 1):
         new_year = year[t] != year[t - 1]
         if new_year:
             totals[1] = 0.0
+            purses.in_year[:] = 0.0
         # 1 costs
         due = flows[OTHER_PARTIES, t] + flows[SERVICE, t] + flows[GUARANTOR_FEES, t]
         if has_finance:
@@ -583,11 +613,14 @@ def play(
                 payable += _settle(
                     v, clause, caps, k, number, raw, 0.0, totals, so_far, settled, state, payers, purses, t, at
                 )
+            if new_year and payers.size > 0:
+                payable += _paid_from_before(v, clause, caps, k, number, totals, settled, payers, purses, at)
             rise = 1.0
+            blocked = (triggered & clause.unless) != 0 or (clause.only_if != 0 and (triggered & clause.only_if) == 0)
             if clause.index_at >= 0:
                 rise = _index(v[clause.index_at], t, calendar.step, clause.base)
             if clause.scope == EACH_PARTICIPANT:
-                if buckets[k, t, QUANTITY] > 0.0:
+                if buckets[k, t, QUANTITY] > 0.0 and not blocked:
                     state[k, number, MET] = 1
                     triggered |= clause.bit
                     settled[k, number, UNCAPPED_MONEY] += buckets[k, t, GROSS] * rise
@@ -666,7 +699,7 @@ def play(
                 else:
                     raw = _fee_due(clause.due, first, last, t, stop, v[clause.rate_at])
                 raw *= rise
-                if raw > 0.0:
+                if raw > 0.0 and not blocked:
                     state[k, number, MET] = 1
                     triggered |= clause.bit
                     settled[k, number, UNCAPPED_MONEY] += raw
@@ -734,7 +767,7 @@ def play(
             flows[INVESTOR, t] += paid
             flows[PROVIDERS, t] -= paid
             if finance.guarantee.size > 0:
-                paid = call_guarantee(v, finance, t, capital, paper, till)
+                paid = call_guarantees(v, finance, t, capital, paper, till)
                 flows[INVESTOR, t] += paid
                 flows[GUARANTORS, t] -= paid
         # 5 capital

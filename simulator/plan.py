@@ -21,6 +21,7 @@ from simulator.deal import (
     Clause,
     Deal,
     Finance,
+    Guarantee,
     Leaf,
     Measure,
     MoneyTable,
@@ -543,9 +544,9 @@ def _cost_rows(at: _Columns, structure: Structure, path: Path) -> list[dict[str,
     if isinstance(finance, Finance):
         for name, grant in (finance.grants or {}).items():
             rows.append(_cost_row(at, (*path, "finance", "grants", name), grant, w.GRANT))
-        if finance.guarantee is not None and finance.guarantee.fee is not None:
-            here = (*path, "finance", "guarantee", "fee")
-            rows.append(_cost_row(at, here, finance.guarantee.fee, w.GUARANTOR))
+        for here, guarantee in finance.guarantees.items():
+            if guarantee.fee is not None:
+                rows.append(_cost_row(at, (*path, "finance", *here, "fee"), guarantee.fee, w.GUARANTOR))
     return rows
 
 
@@ -558,6 +559,8 @@ def _payer_rows(deal: Deal, structure: Structure, at: _Columns, path: Path) -> l
             {
                 "share_at": max(at(*path, name), at(*path, name, "share")),
                 "cap_at": at(*path, name, "at_most"),
+                "year_cap_at": at(*path, name, "at_most_a_year"),
+                "carries": int(payer.over_the_year == "carried forward"),
                 "of": sum(1 << order.index(clause) for clause in set(payer.of)) if payer.of else -1,
                 "first": 0 if payer.from_ is None else time.period(payer.from_),
                 "last": _NEVER if payer.until is None else time.period(payer.until),
@@ -687,12 +690,9 @@ class _FinanceTables:
             rows.append(row | {"end_share": len(shares)})
         return rows, shares
 
-    def guarantee(self) -> list[dict[str, Any]]:
-        """Row of the guarantee, if there is one."""
-        guarantee = self.finance.guarantee
-        if guarantee is None:
-            return []
-        here = (*self.path, "guarantee")
+    def guarantee(self, path: Path, guarantee: Guarantee) -> dict[str, Any]:
+        """Row of a guarantee."""
+        here = (*self.path, *path)
         time = self.deal.time
         row: dict[str, Any] = {
             "of": w.ALL_TRANCHES if guarantee.of is None else self.who(guarantee.of),
@@ -706,7 +706,7 @@ class _FinanceTables:
         if guarantee.by_capital_called is not None:
             table = self.table(guarantee.by_capital_called, (*here, "by_capital_called"), None)
             row |= {"form": w.BY_CAPITAL_CALLED, "table": table}
-        return [row]
+        return row
 
 
 def _finance(deal: Deal, at: _Columns, measures: _Measures, structure: Structure, path: Path) -> FinanceTerms:
@@ -717,8 +717,8 @@ def _finance(deal: Deal, at: _Columns, measures: _Measures, structure: Structure
     tables = _FinanceTables(deal, at, measures, finance, path)
     tranches = [tables.tranche(name, tranche) for name, tranche in finance.papers.items()]
     stages, shares = tables.stages()
-    guarantee = tables.guarantee()
-    promises = bool(guarantee) or any(row["coupon"] or row["matures"] for row in tranches)
+    guarantees = [tables.guarantee(*each) for each in finance.guarantees.items()]
+    promises = bool(guarantees) or any(row["coupon"] or row["matures"] for row in tranches)
     plain = not (promises or stages or finance.deferred or finance.grants) and len(tranches) == 1
     return FinanceTerms(
         has=1,
@@ -738,7 +738,7 @@ def _finance(deal: Deal, at: _Columns, measures: _Measures, structure: Structure
         actions=_rows(w.ACTION, tables.actions()),
         stages=_rows(w.STAGE, stages),
         shares=_rows(w.SHARE_OF_REST, shares),
-        guarantee=_rows(w.GUARANTEE, guarantee),
+        guarantee=_rows(w.GUARANTEE, guarantees),
     )
 
 

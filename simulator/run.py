@@ -706,7 +706,7 @@ def has_more_terms(plan: Plan, name: str) -> bool:
     finance = plan.deal.structures[name].finance
     if not isinstance(finance, Finance):
         return False
-    return finance.tranches is not None or finance.guarantee is not None or finance.deferred is not None
+    return finance.tranches is not None or bool(finance.guarantees) or finance.deferred is not None
 
 
 def _add(
@@ -958,12 +958,12 @@ def _investors(each: Investors) -> dict[str, Any]:
 
 
 def _guarantor(plan: Plan, name: str, each: Found) -> dict[str, Any]:
-    """What the guarantor pays, net of his fee and of what he gets back, if there is one."""
+    """What the guarantors pay together, net of fees and of what they get back, if there is one."""
     finance = plan.deal.structures[name].finance
-    if not isinstance(finance, Finance) or finance.guarantee is None:
+    if not isinstance(finance, Finance) or not finance.guarantees:
         return {}
     answers = {
-        "name": finance.guarantee.guarantor,
+        "name": ", ".join(finance.guarantors),
         "cost": each.series["guarantor_cost"].summary(),
         "probability_of_cost": each.guaranteed.probability(),
     }

@@ -665,4 +665,7 @@ class _Structure:
             words += f" from {payer.from_.text()}"
         if payer.until is not None:
             words += f" until {payer.until.text()}"
-        return words if payer.at_most is None else f"{words}, at most {self._sum(payer.at_most)}"
+        if payer.at_most_a_year is not None:
+            carried = ", the rest carried forward" if payer.over_the_year == "carried forward" else ""
+            words += f", at most {self._sum(payer.at_most_a_year)} in a financial year{carried}"
+        return words if payer.at_most is None else f"{words}, at most {self._sum(payer.at_most)} in all"

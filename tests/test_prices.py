@@ -70,7 +70,7 @@ def test_the_real_return_is_the_nominal_one_less_inflation():
     rate = {}
     for name, text in (("real", REAL), ("nominal", REAL.replace("inflation: 10%", "inflation: 0%"))):
         rate[name] = sib.simulate(loads(text), draws=4)["it"].investor.irr.mean
-    # the capital for delivery in period 1 is called at the start, so that two years of inflation lie between it and 1.1^3
+    # what delivery costs in period 1 is called at the start: two years of inflation lie between 1.1 and 1.1^3
     assert (1 + rate["real"]) ** 3 == pytest.approx((1 + rate["nominal"]) ** 3 * 1.1**2)
 
 

@@ -195,29 +195,28 @@ def new_book(clauses: int, cohorts: int, periods: int, years: int, measures: int
 
 @kernel
 def planned_costs(v: Floats, terms: Terms, calendar: Calendar, people: Ints, blocks: Any) -> Floats:
-    """Sum planned costs of the vehicle up to and including each period, [T + 4], on the expected path.
+    """Planned costs of the vehicle on the expected path, [2, T + 2].
 
-    The last entries are the planned cost of ending, apart from the sums and in prices of the start; the factor by which
-    costs rise a period; and the guarantor's fee at the end, which does not rise.
+    The first row sums them up to and including each period; the second is what ending costs in each period, were it the
+    one after a stop.
     """
     T = calendar.periods
-    planned = np.zeros(T + 4)
-    planned[T + 2] = cost_growth(v, calendar)
+    planned = np.zeros((2, T + 2))
     referred = np.zeros(T + 2)
     falls = np.zeros((FALLS, T + 2))
     spread_referrals(people, blocks, referred)
     spread_costs(v, terms.costs, calendar.first, calendar.last, T + 1, 0, calendar.a_year, referred, falls)
     raise_costs(v, calendar, 0, falls)
     for t in range(1, T + 1):
-        planned[t] = planned[t - 1] + falls[OTHERS, t] + falls[PROVIDER, t] + falls[GUARANTOR, t]
+        planned[0, t] = planned[0, t - 1] + falls[OTHERS, t] + falls[PROVIDER, t] + falls[GUARANTOR, t]
+    growth = cost_growth(v, calendar)
     for j in range(terms.costs.size):
         cost = terms.costs[j]
         if cost.form == END and cost.party in (OTHERS, PROVIDER, GUARANTOR):
             later = v[cost.deferred_at] if cost.deferred_at >= 0 else 0.0
-            if cost.party == GUARANTOR:
-                planned[T + 3] += v[cost.amount_at]
-            else:
-                planned[T + 1] += v[cost.amount_at] * (1.0 - later)
+            rises = growth if cost.party != GUARANTOR else 1.0
+            for t in range(1, T + 2):
+                planned[1, t] += v[cost.amount_at] * (1.0 - later) * rises**t
     return planned
 
 
@@ -945,8 +944,8 @@ def _to_date(
 def _needed(planned: Floats, t: int, ahead: int, stop: int, T: int) -> float:
     """Planned costs of the `ahead` periods after t; once the stop is known, only the cost of ending."""
     if t >= stop:
-        return planned[T + 1] * planned[T + 2] ** (t + 1) + planned[T + 3] if t == stop else 0.0
-    return planned[min(t + ahead, T)] - planned[t]
+        return planned[1, t + 1] if t == stop else 0.0
+    return planned[0, min(t + ahead, T)] - planned[0, t]
 
 
 @inner

@@ -2,8 +2,8 @@
 
 Of an amount, the payers with a share pay their shares first, then the others pay what is left, each up to its own limit
 and in the order of the file ("the first 400,000 from the council, the rest from the fund"). What no payer pays is not
-paid; what is above a payer's limit of a year may stay its own, to be paid in later years. Only contracts whose payers do
-more than pay fixed shares of everything are played so.
+paid; what is above a payer's limit of a year may stay its own, to be paid in later years. Only contracts whose payers
+do more than pay fixed shares of everything are played so.
 """
 
 from __future__ import annotations

@@ -65,6 +65,8 @@ def run_tables(data: Mapping[str, Any]) -> list[Any]:
     for label, show in _INVESTOR_ROWS:
         table.add_row(Text(label), *("–" if each is None else show(each) for each in investors))
     tables += [table, Text("")]
+    for name, each in structures.items():
+        tables += _tranche_tables(name, each)
     table = new_table(f"Outcome payer, {data['currency']}", "", names)
     for label, read in _PAYER_ROWS:
         table.add_row(Text(label), *(read(each) for each in structures.values()))
@@ -89,6 +91,32 @@ def present(data: Mapping[str, Any], *whose: str) -> str:
     """Say in one line how the present values of an answer are made."""
     words = said(data["present_values"], *whose)
     return words[0].upper() + words[1:]
+
+
+def _tranche_tables(name: str, answers: Mapping[str, Any]) -> list[Any]:
+    """Tables of the classes of one structure's paper, where there are several, and of who stands behind them."""
+    investor, guarantor = answers["investor"], answers.get("guarantor")
+    if investor is None:
+        return []
+    tables: list[Any] = []
+    tranches = investor["tranches"]
+    if len(tranches) > 1:
+        table = new_table(f"{name}: its tranches", "", list(tranches))
+        for label, show in _TRANCHE_ROWS:
+            table.add_row(Text(label), *(show(each) for each in tranches.values()))
+        tables += [table, Text("")]
+    lines = {"owed to investors or for fees, and never paid": investor.get("unpaid")}
+    lines |= {"paid by the provider on the paper": investor.get("paid_by_provider")}
+    lines |= {f"cost of {guarantor['name']}, net of fees": guarantor["cost"]} if guarantor else {}
+    shown = {label: each for label, each in lines.items() if each is not None and (each["mean"] or each["sd"])}
+    if shown:
+        table = new_table(f"{name}: who bears what the payers' money does not pay", "", ["mean ± standard error"])
+        for label, each in shown.items():
+            table.add_row(Text(label), as_mean(each, as_money))
+        if guarantor:
+            table.add_row("P(a guarantor pays)", as_probability(guarantor["probability_of_cost"]))
+        tables += [table, Text("")]
+    return tables
 
 
 def _outcome_table(data: Mapping[str, Any]) -> Table:
@@ -196,6 +224,7 @@ _INVESTOR_ROWS: list[tuple[str, Any]] = [
     ("peak funding need", lambda i: as_mean(i["peak_funding_need"], as_money)),
     ("payback, years (where reached)", lambda i: as_mean(i["payback"], as_years)),
 ]
+_TRANCHE_ROWS = [row for row in _INVESTOR_ROWS if row[0] != "IRR undefined / several roots, draws"]
 _PAYER_ROWS: list[tuple[str, Any]] = [
     ("payments", lambda s: as_mean(s["payments"], as_money)),
     ("payments, p05", lambda s: as_quantile(s["payments"], "p05", as_money)),

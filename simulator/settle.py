@@ -1290,6 +1290,8 @@ def _participants_reason(reading: _Reading, ledger: Ledger, name: str) -> list[s
     reason = f"{_plain(math.fsum(counted))} {outcome} x {_plain(price)}"
     if math.fsum(counted) == 0:
         return [f"0.00 because: no {outcome} was verified"]
+    if clause.unless or clause.only_if:
+        return list(dict.fromkeys(entry.reason for entry in ledger.entries if entry.clause == name))
     limits = [entry.limited_by for entry in ledger.entries if entry.clause == name and entry.limited_by]
     words = {"per person": "the cap per person", "outcomes": "the cap on its outcomes", "clause": "its own cap"}
     words |= {"contract": "the contract cap", "year": "the cap for the year", "payer": "what its payers pay at most"}

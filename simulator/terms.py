@@ -25,6 +25,8 @@ from simulator.deal import (
     Clause,
     Costs,
     Deal,
+    Finance,
+    Guarantee,
     Measure,
     Payer,
     WithoutService,
@@ -654,7 +656,25 @@ class _Structure:
         words = [f"at most {_listed(found)}"] if found else []
         if not pay_shares(self.full):
             words.append("; ".join(self._payer(name, each) for name, each in payers_of(self.full).items()))
+        finance = self.full.finance
+        for guarantee in finance.guarantees.values() if isinstance(finance, Finance) else ():
+            words.append(self._guarantee(guarantee))
         return f"{'; '.join(words)}." if words else ""
+
+    def _guarantee(self, guarantee: Guarantee) -> str:
+        """Say what one guarantor promises."""
+        if guarantee.recovery is not None:
+            what = f"tops the capital that was repaid up to {guarantee.recovery.text()} of what was called"
+        elif guarantee.share_of_loss is not None:
+            what = f"pays {guarantee.share_of_loss.text()} of the capital that was not repaid"
+        elif guarantee.amount is not None:
+            what = f"pays up to {self._sum(guarantee.amount)} of the capital that was not repaid"
+        else:
+            what = "pays a sum by the capital that was called, within what was not repaid"
+        to = "" if guarantee.of is None else f" to {guarantee.of}"
+        when = "at the end" if guarantee.due is None else f"in {guarantee.due.text()}"
+        back = ", and is repaid from what comes in later" if guarantee.repaid else ""
+        return f"{guarantee.guarantor} {what}{to}, {when}{back}"
 
     def _payer(self, name: str, payer: Payer) -> str:
         """Say what one payer pays."""

@@ -424,6 +424,12 @@ def _settle(
 
 
 @inner
+def _falls_away(clause: Any, triggered: int) -> bool:
+    """Whether a clause falls away because of the triggers of others that were met so far."""
+    return (triggered & clause.unless) != 0 or (clause.only_if != 0 and (triggered & clause.only_if) == 0)
+
+
+@inner
 def _paid_from_before(
     v: Floats,
     clause: Any,
@@ -615,7 +621,7 @@ def play(
             if new_year and payers.size > 0:
                 payable += _paid_from_before(v, clause, caps, k, number, totals, settled, payers, purses, at)
             rise = 1.0
-            blocked = (triggered & clause.unless) != 0 or (clause.only_if != 0 and (triggered & clause.only_if) == 0)
+            blocked = _falls_away(clause, triggered)
             if clause.index_at >= 0:
                 rise = _index(v[clause.index_at], t, calendar.step, clause.base)
             if clause.scope == EACH_PARTICIPANT:
@@ -646,7 +652,7 @@ def play(
                     if state[k, column, DUE_AT] != t:
                         continue
                     state[k, column, SETTLED] = 1
-                    if (triggered & clause.unless) != 0 or (clause.only_if != 0 and (triggered & clause.only_if) == 0):
+                    if _falls_away(clause, triggered):
                         continue
                     raw, quantity, met = _owed(
                         v,

@@ -1,5 +1,6 @@
 """Nominal and real money: costs that rise, prices of the start, and what every present value says of itself."""
 
+import datetime
 import json
 
 import pytest
@@ -8,7 +9,10 @@ from click.testing import CliRunner
 import simulator as sib
 from simulator.cli import cli
 from simulator.dealfile import loads
+from simulator.observed import Observed, Row
 from simulator.yamlfile import DealError
+
+END_OF_2021 = datetime.date(2021, 12, 31)
 
 YEARLY = """
 deal: by the year
@@ -163,3 +167,25 @@ def test_every_answer_names_rate_base_and_date(text, tmp_path):
         done = CliRunner().invoke(cli, [command, str(file), *commands[command], "--quiet"])
         assert "resent values at 2020-01-01 of nominal flows" in done.stdout
         assert "payers at 3.5% a year real" in done.stdout
+
+
+ENDING = """
+deal: ended early
+time: {start: 2020-01, step: year, horizon: 5 years, financial_year_starts: January, service: 2020-01 to 2023-12}
+rates: {cost_inflation: 10%}
+cohorts: {all: {people: 8, referred: 2020-01 to 2023-12}}
+outcomes: {job: {without_service: 0%}}
+costs: {delivery: 100 a year, management: 50 at the end}
+structures:
+  it:
+    rate_card: {job: 1}
+    finance: {commitment: 1000, called: 1 year ahead, guarantee: {guarantor: G, amount: 1, fee: 7 at the end}}
+"""
+
+
+def test_the_cost_of_ending_is_planned_in_prices_of_its_day():
+    """Service ends with 2021: 50 x 1.1^3 and the guarantor's fee, which does not rise, are called for 2022."""
+    observed = Observed((Row(cohort="all", outcome="job", arm="intervention", value=0, size=4),), ended=END_OF_2021)
+    investor = sib.settle(loads(ENDING), observed)["structures"]["it"]["investor"]
+    calls = {row["date"]: row["amount"] for row in investor["schedule"] if row["to"] == "vehicle"}
+    assert calls == pytest.approx({"2020-01-01": 110, "2020-12-31": 121, "2021-12-31": 50 * 1.1**3 + 7})

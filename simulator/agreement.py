@@ -6,13 +6,14 @@ books what it moves; every movement carries its reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from simulator.deal import (
     INVESTORS,
     MONTHS_A_STEP,
     Finance,
+    Guarantee,
     MoneyTable,
     RateTable,
     ShareTable,
@@ -112,7 +113,8 @@ class Agreement:
     arrears: float = 0.0
     fees_owed: float = 0.0
     delivery_owed: float = 0.0
-    guarantor_owed: float = 0.0
+    owed_to: dict[str, float] = field(default_factory=dict)
+    """What each guarantor is to get back."""
     paid_by_provider: float = 0.0
 
     def __post_init__(self) -> None:
@@ -330,10 +332,12 @@ class Agreement:
             paid = min(free, self.fees_owed)
             self.fees_owed -= paid
             self._move_some(t, OTHERS, paid, "fees that were deferred")
-        elif self.finance.guarantee is not None:
-            paid = min(free, self.guarantor_owed)
-            self.guarantor_owed -= paid
-            self._move_some(t, self.finance.guarantee.guarantor, paid, "the guarantor is repaid")
+        else:
+            total = sum(self.owed_to.values())
+            for guarantor, owed in self.owed_to.items():
+                paid = owed if free >= total else free * owed / total
+                self.owed_to[guarantor] -= paid
+                self._move_some(t, guarantor, paid, "the guarantor is repaid")
 
     def _move_some(self, t: int, to: str, amount: float, reason: str) -> None:
         if amount > 0:
@@ -455,34 +459,37 @@ class Agreement:
             self._pay(t, paper, interest, "interest, paid by the provider: the vehicle cannot", PROVIDER)
             self._pay(t, paper, due, "capital, paid by the provider: the vehicle cannot", PROVIDER)
 
-    def call_guarantee(self, t: int) -> None:
-        """Let the guarantor pay for the loss, if this is the day."""
-        guarantee = self.finance.guarantee
-        if guarantee is None:
-            return
-        if t != (self.time.periods if guarantee.due is None else self.time.period(guarantee.due)):
-            return
+    def call_guarantees(self, t: int) -> None:
+        """Let the guarantors whose day it is pay for the loss, in the order of the file."""
+        before = {paper.name: max(paper.called - paper.repaid, 0.0) for paper in self.papers.values()}
+        for path, guarantee in self.finance.guarantees.items():
+            if t == (self.time.periods if guarantee.due is None else self.time.period(guarantee.due)):
+                self._call_guarantee(t, path, guarantee, before)
+
+    def _call_guarantee(self, t: int, path: Path, guarantee: Guarantee, before: Mapping[str, float]) -> None:
+        """Let a guarantor pay within the loss that is left; a share is of the loss before anybody paid on that day."""
         papers = [paper for paper in self.papers.values() if guarantee.of in {None, INVESTORS, paper.name}]
         losses = {paper.name: max(paper.called - paper.repaid, 0.0) for paper in papers}
         called, loss = sum(paper.called for paper in papers), sum(losses.values())
         if loss <= 0:
             return
         if guarantee.recovery is not None:
-            floor = self.number("guarantee", "recovery")
+            floor = self.number(*path, "recovery")
             amount, words = floor * called - (called - loss), f"{percent(floor)} of the capital called is safe"
         elif guarantee.share_of_loss is not None:
-            share = self.number("guarantee", "share_of_loss")
-            amount, words = share * loss, f"{percent(share)} of the loss"
+            share = self.number(*path, "share_of_loss")
+            whole = sum(before[paper.name] for paper in papers)
+            amount, words = share * whole, f"{percent(share)} of the loss"
         elif guarantee.amount is not None:
-            amount = self.number("guarantee", "amount")
+            amount = self.number(*path, "amount")
             words = f"up to {plain(amount)}"
         else:
             assert guarantee.by_capital_called is not None
-            amount = self._from_table(("guarantee", "by_capital_called"), guarantee.by_capital_called, called)
+            amount = self._from_table((*path, "by_capital_called"), guarantee.by_capital_called, called)
             words = f"up to {plain(amount)}, since {plain(called)} were called"
         amount = min(max(amount, 0.0), loss)
         if guarantee.repaid:
-            self.guarantor_owed += amount
+            self.owed_to[guarantee.guarantor] = self.owed_to.get(guarantee.guarantor, 0.0) + amount
         for paper in papers:
             part = amount * losses[paper.name] / loss
             paper.outstanding = max(paper.outstanding - part, 0.0)

@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from simulator import clauses as c
 from simulator import outcomes as o
 from simulator import waterfall as w
@@ -108,11 +110,12 @@ class _Terms:
 
     def _payments(self, periods: range) -> tuple[float, str | None]:
         settled = self._settled_for(periods)
+        due = list(range(1, max(settled, default=0) + 1)) if self._carries() else settled
         total, why = 0.0, None
         by_person = 0.0
         for k, clause in enumerate(self.terms.clauses):
             label = self.plan.clause_names[self.name][k]
-            most, reason = self._clause(clause, settled)
+            most, reason = self._clause(clause, due)
             most = min(most, self._cap(clause["cap_at"]))
             if math.isinf(most):
                 why = why or f"{label}: {reason}"
@@ -129,6 +132,10 @@ class _Terms:
             years = {int(self.plan.calendar.year[t]) for t in settled}
             total = min(total, _times(len(years), self._most(self.terms.year_cap_at)))
         return total, why
+
+    def _carries(self) -> bool:
+        """Whether what falls due in one year may be paid in a later one because of a limit."""
+        return bool(self.terms.carried_forward) or bool(np.any(self.terms.payers["carries"]))
 
     def _cap(self, at: int) -> float:
         return self._most(at) if at >= 0 else math.inf
@@ -161,6 +168,8 @@ class _Terms:
         """Largest rise of indexed amounts in a period."""
         if clause["index_at"] < 0:
             return 1.0
+        if clause["base"] == c.BY_PERIOD:
+            return (1.0 + max(self._most(clause["index_at"]), -1.0)) ** (t / self.plan.calendar.a_year)
         years = max(math.floor((t * self.plan.calendar.step - 1.0 - clause["base"]) / 12.0), 0)
         return (1.0 + max(self._most(clause["index_at"]), -1.0)) ** years
 
@@ -320,6 +329,10 @@ class _Terms:
 
     def _own_costs(self, periods: range) -> tuple[float, str | None]:
         total, why = 0.0, None
+        rise = 1.0
+        if self.plan.calendar.costs_rise_at >= 0:
+            growth = 1.0 + max(self._most(self.plan.calendar.costs_rise_at), -1.0)
+            rise = max(growth ** (t / self.plan.calendar.a_year) for t in periods)
         for cost in self.terms.costs:
             if cost["party"] != w.PAYER:
                 continue
@@ -335,6 +348,7 @@ class _Terms:
                 at_the_end = self.last in periods
                 early = self.can_stop and any(self.first < t <= self.last for t in periods)
                 most = amount if at_the_end or early else 0.0
+            most = _times(most, rise)
             if math.isinf(most):
                 why = why or "the payers' own costs have no largest value"
             total += most

@@ -69,7 +69,7 @@ def problems(deal: Deal, *, changed: bool = False, doubts: Doubts | None = None)
     """
     doubts = Doubts(to_plain(deal)) if doubts is None else doubts
     first = [*_empty_names(deal, ()), *_named_quantities(deal, changed or bool(doubts)), *_correlations(deal, changed)]
-    first += [*_cohorts(deal), *_segments(deal), *_outcomes(deal)]
+    first += [*_prices(deal), *_cohorts(deal), *_segments(deal), *_outcomes(deal)]
     forms = list(_short_forms(deal))
     found = [each for each in [*first, *forms] if not doubts.follow(each[0])]
     for path, _ in first:
@@ -203,6 +203,21 @@ def _clash(names: list[str], ranks: copula.Ranks, pair: frozenset[str]) -> str:
     low, high = math.ceil(low * 1000 + 1e-6) / 1000, math.floor(high * 1000 - 1e-6) / 1000
     allowed = f"{_percent(low)} to {_percent(high)}" if low <= high else "weaker correlations"
     return f"{_percent(ranks[pair])} cannot go with {', '.join(listed)}; allowed here: {allowed}"
+
+
+def _prices(deal: Deal) -> Found:
+    """Find money of different bases: one index, named, stands between real money and money of the day."""
+    if deal.time.prices == "nominal":
+        return
+    if not (deal.rates.deflator or "").strip():
+        named = "allowed: with rates.deflator, the name of the index that rates.inflation is of, such as GDP deflator"
+        yield ("time", "prices"), f"is real, but the index between it and money of the day is not named; {named}"
+    for name, structure in deal.structures.items():
+        for key, clause in structure.pays.items():
+            if clause.indexed is not None:
+                both = "mixes nominal and real: prices of this file are real and rise with inflation already"
+                where = ("structures", name, "pays", key, "indexed")
+                yield where, f"{both}; allowed: leave it out, or time.prices: nominal"
 
 
 def _percent(rank: float) -> str:
@@ -674,6 +689,8 @@ def _payers(deal: Deal, structure: Structure, path: Path) -> Found:
             if clause not in structure.pays:
                 sound = False
                 yield (*path, name, "of"), _known(clause, structure.pays, "clause of this structure")
+        if payer.over_the_year == "carried forward" and payer.at_most_a_year is None:
+            yield (*path, name, "over_the_year"), "nothing is above it; allowed: with at_most_a_year"
         if payer.from_ is not None and payer.until is not None and payer.until < payer.from_:
             sound = False
             yield (*path, name, "until"), f"is before from, {payer.from_.text()}; allowed: a later month"
@@ -745,8 +762,9 @@ def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above:
         if name is not None and name not in known:
             yield (*path, "amount", key), _known(name, known, "measure or outcome")
     if clause.for_ == "each participant":
-        if clause.when or clause.unless or clause.any_of or clause.only_if:
-            yield path, "a clause for each participant has no trigger yet; allowed: each cohort, all cohorts that ran"
+        if clause.when or clause.any_of:
+            gated = "for: each cohort, with price and times, or only_if a clause above that has the condition"
+            yield path, f"a clause for each participant has no condition on a measure of the group; allowed: {gated}"
         yield from _only_for_groups(path, clause)
         if amount.times is not None and (amount.times in deal.measures or amount.times in (PARTICIPANTS, *ACCOUNTS)):
             yield (*path, "amount", "times"), "is no outcome; allowed: for each participant an outcome's name"
@@ -764,10 +782,8 @@ def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above:
             yield (*path, "due"), f"{clause.due!r} is only for the contract; allowed for each participant: when known"
     elif clause.for_ == "the contract":
         fee = amount.lump_sum is not None and not amount.times
-        if clause.due != "at an early end" and (
-            not fee or clause.when or clause.unless or clause.any_of or clause.only_if
-        ):
-            yield path, "a clause for the contract is a fee; allowed: due and lump_sum"
+        if clause.due != "at an early end" and (not fee or clause.when or clause.any_of):
+            yield path, "a clause for the contract is a fee; allowed: due and lump_sum, with unless and only_if"
         yield from _only_for_groups(path, clause)
         if clause.due == "when known":
             allowed = "evenly, at the start, at the end, when referred, at an early end"

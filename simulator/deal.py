@@ -150,6 +150,16 @@ def _unit(value: Any, unit: str) -> str:
     return "share" if unit == "number" and isinstance(value, str) and "%" in value else unit
 
 
+def _no_base(value: float | str) -> None:
+    """Refuse a rate that says real or nominal where there is no choice: rises of prices and the investors' paper."""
+    if isinstance(value, str) and value.split()[-1:] in (["real"], ["nominal"]):
+        rate = value.rsplit(maxsplit=1)[0]
+        raise ValueError(
+            f"{value!r} would mix nominal and real: this rate is of nominal money; allowed: {rate}, or a discount rate "
+            "that is real under rates"
+        )
+
+
 def _within(quantity: Quantity, legal: Range) -> Quantity:
     """Read `80% to 95%` of a chance so that it stays one."""
     return quantity.as_chance() if legal.chance or (legal.low >= 0 and legal.high <= 1) else quantity
@@ -181,6 +191,8 @@ class Reads:
         else:
             if value is None or not isinstance(value, (int, float, str)):
                 raise ValueError(f"{_kind_of(value)} is no {self.unit}; allowed: a number or a distribution")
+            if self.unit == "rate":
+                _no_base(value)
             unit = _unit(value, self.unit) if self.legal.chance or self.legal.percent else self.unit
             quantity = _within(_parsed(value, unit, info), self.legal)
         self.legal.check(quantity)
@@ -677,8 +689,9 @@ class Time(Model):
     """How finely the deal is played."""
     horizon: MonthsField
     """How far it is played; the last payment must fall within it."""
-    prices: Literal["nominal"] = "nominal"
-    """Money of the file is nominal."""
+    prices: Literal["nominal", "real"] = "nominal"
+    """nominal: sums are money of the day; real: costs, what clauses pay and worths are in prices of the start and rise
+    with inflation. Limits, data plans and the investors' terms are nominal in every file."""
     financial_year_starts: Literal[MONTH_NAMES] = "April"  # type: ignore[valid-type]
     """Month in which the payer's financial year begins, for caps of a year and costs by year."""
     service: WindowField | None = None
@@ -722,14 +735,22 @@ class Time(Model):
 
 
 class Rates(Model):
-    """Discount rates a year. A present value is at the start of the deal, in nominal money."""
+    """Discount rates and rises of prices a year.
+
+    A present value is at the start of the deal, of nominal flows at a nominal rate; that of flows in prices of the
+    start at the real rate is the same.
+    """
 
     investor: InterestRate = Worded("nominal", parse(0.06, "rate"))
     """The investor's discount rate and hurdle."""
     payer: InterestRate = Worded("real", parse(0.035, "rate"))
     """The outcome payer's discount rate; real ones are raised by inflation."""
     inflation: Rate = parse(0.02, "rate")
-    """Inflation a year, between real and nominal rates."""
+    """Inflation a year, between real and nominal rates and prices."""
+    deflator: str | None = None
+    """Name of the index that inflation is of, such as GDP deflator; needed where prices are real."""
+    cost_inflation: Rate | None = None
+    """Rise a year of costs from the start; by default none where prices are nominal, inflation where they are real."""
 
 
 class _OrNone:
@@ -1333,7 +1354,8 @@ class Stage(Model):
 class Guarantee(Model):
     """A promise to make part of the investors' loss good. Exactly one of the four amounts says how much.
 
-    The loss is the capital of the tranche (by default of all) that has not been repaid on the day.
+    The loss is the capital of the tranche (by default of all) that has not been repaid on the day. Of several
+    guarantees of one day, shares are of the loss before any of them, and each pays within what those before it leave.
     """
 
     guarantor: str
@@ -1353,6 +1375,10 @@ class Guarantee(Model):
     """What the guarantor is paid for it."""
     repaid: Annotated[bool, Strict()] = False
     """Whether the guarantor gets back what he paid, from what comes in later."""
+
+
+def _one_or_several(value: Any) -> str:
+    return "list" if isinstance(value, list) else "mapping"
 
 
 class Deferred(Model):
@@ -1456,8 +1482,14 @@ class Finance(Model):
     """Money that nobody has to pay back, by giver."""
     deferred: Deferred | None = None
     """Costs that are paid only by the waterfall."""
-    guarantee: Guarantee | None = None
-    """A promise to make part of the loss good."""
+    guarantee: (
+        Annotated[
+            Annotated[Guarantee, Tag("mapping")] | Annotated[list[Guarantee], Tag("list")],
+            Discriminator(_one_or_several),
+        ]
+        | None
+    ) = None
+    """A promise to make part of the loss good, or a list of such."""
     waterfall: list[Action] | None = None
     """The order in which cash is paid out in each period; see the resolved deal for the usual one."""
 
@@ -1472,6 +1504,18 @@ class Finance(Model):
         if self.tranches is not None:
             return self.tranches
         return {INVESTORS: Tranche(commitment=self.commitment or parse(0, "money"))}
+
+    @property
+    def guarantees(self) -> dict[tuple[str | int, ...], Guarantee]:
+        """The guarantees, each by its path within the finance agreement."""
+        if isinstance(self.guarantee, list):
+            return {("guarantee", place): each for place, each in enumerate(self.guarantee)}
+        return {} if self.guarantee is None else {("guarantee",): self.guarantee}
+
+    @property
+    def guarantors(self) -> list[str]:
+        """Names of the guarantors, each once."""
+        return list(dict.fromkeys(each.guarantor for each in self.guarantees.values()))
 
     @property
     def ranks(self) -> list[list[str]]:
@@ -1490,7 +1534,7 @@ class Finance(Model):
             if any(self._form(name) in {"accrued", "at maturity"} for name in rank):
                 listed.append(_action({"interest": rank}))
             listed.append(_action({"capital": rank}))
-        if self.guarantee is not None and self.guarantee.repaid:
+        if any(each.repaid for each in self.guarantees.values()):
             listed.append("guarantor")
         if self.deferred is not None:
             listed.append("deferred delivery")
@@ -1528,6 +1572,11 @@ class Payer(Model):
     """It pays for what falls due up to and including this month."""
     at_most: Money | None = None
     """In all; what it does not pay falls on the payers without a share."""
+    at_most_a_year: Money | None = None
+    """In a financial year."""
+    over_the_year: Literal["lost", "carried forward"] = "lost"
+    """What is above the limit of the year: lost to it, so that it falls on the payers without a share; or its own, paid
+    in later years."""
 
 
 PayerField = Annotated[

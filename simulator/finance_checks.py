@@ -11,6 +11,7 @@ from simulator.deal import (
     Coupon,
     Deal,
     Finance,
+    Guarantee,
     MoneyTable,
     Month,
     RateTable,
@@ -47,7 +48,10 @@ def finance_problems(deal: Deal, structure: Structure, path: Path) -> Found:
             yield (*here, "commitment"), "is nothing; allowed: more than 0, or finance: none"
         yield from _tranche(deal, finance, name, here)
     yield from _residual(finance, path)
-    yield from _guarantee(deal, finance, path)
+    if finance.guarantee == []:
+        yield (*path, "guarantee"), "there is none; allowed: a guarantee, or a list of them"
+    for place, guarantee in finance.guarantees.items():
+        yield from _guarantee(deal, finance, guarantee, (*path, *place))
     yield from _waterfall(finance, path)
 
 
@@ -73,9 +77,10 @@ def _names(structure: Structure, finance: Finance, path: Path) -> Found:
         if name in taken:
             yield (*path, "grants", name), f"the name stands for {taken[name]}; allowed: another name"
         taken[name] = "a giver of a grant"
-    if finance.guarantee is not None and finance.guarantee.guarantor in taken:
-        why = taken[finance.guarantee.guarantor]
-        yield (*path, "guarantee", "guarantor"), f"the name stands for {why}; allowed: another name"
+    for place, guarantee in finance.guarantees.items():
+        if guarantee.guarantor in taken:
+            why = taken[guarantee.guarantor]
+            yield (*path, *place, "guarantor"), f"the name stands for {why}; allowed: another name"
 
 
 def _tranche(deal: Deal, finance: Finance, name: str, path: Path) -> Found:
@@ -187,11 +192,7 @@ def _gets_something(to: dict[str, Quantity], name: str, finance: Finance) -> boo
     return bool(takers & ({name, INVESTORS} if name != INVESTORS else {INVESTORS, *finance.papers}))
 
 
-def _guarantee(deal: Deal, finance: Finance, path: Path) -> Found:
-    guarantee = finance.guarantee
-    if guarantee is None:
-        return
-    here = (*path, "guarantee")
+def _guarantee(deal: Deal, finance: Finance, guarantee: Guarantee, here: Path) -> Found:
     forms = ("recovery", "share_of_loss", "amount", "by_capital_called")
     if sum(getattr(guarantee, form) is not None for form in forms) != 1:
         yield here, f"says not exactly one thing; allowed: one of {', '.join(forms)}"
@@ -225,7 +226,7 @@ def _waterfall(finance: Finance, path: Path) -> Found:
         wanted |= dict.fromkeys(("deferred delivery", "deferred fees"))
     if finance.rules("defer fees"):
         wanted["deferred fees"] = None
-    if finance.guarantee is not None and finance.guarantee.repaid:
+    if any(each.repaid for each in finance.guarantees.values()):
         wanted["guarantor"] = None
     for action in wanted:
         if action not in done:

@@ -23,6 +23,7 @@ from simulator.clauses import (
     AT_AN_EARLY_END,
     AT_THE_END,
     AT_THE_START,
+    BY_PERIOD,
     CLAUSE_CAP,
     CONTRACT,
     CONTRACT_CAP,
@@ -48,7 +49,7 @@ from simulator.clauses import (
 )
 from simulator.compiled import inner, kernel
 from simulator.outcomes import ADDITIONAL, BEFORE, VERIFIED, Outcomes, without_provider
-from simulator.payers import Purses, new_purses, paid_by_payers, share_of_own_costs
+from simulator.payers import Purses, new_purses, paid_by_payers, paid_from_before, share_of_own_costs
 from simulator.waterfall import (
     AGREED,
     ARREARS,
@@ -75,7 +76,7 @@ from simulator.waterfall import (
     TILL_COLUMNS,
     FinanceTerms,
     call_capital,
-    call_guarantee,
+    call_guarantees,
     coupon_rate,
     enough_for,
     is_coupon_date,
@@ -107,6 +108,8 @@ class Calendar(NamedTuple):
     inflation_at: int
     fails_at: int  # time after which the provider fails, -1: it never does
     gap_at: int
+    costs_rise_at: int  # yearly rise of costs from the start, -1 none
+    real: int  # whether money of the file is in prices of the start
 
 
 class Terms(NamedTuple):
@@ -210,12 +213,13 @@ def new_book(clauses: int, cohorts: int, periods: int, years: int, measures: int
 
 @kernel
 def planned_costs(v: Floats, terms: Terms, calendar: Calendar, people: Ints, blocks: Any) -> Floats:
-    """Sum planned costs of the vehicle up to and including each period, [T + 2], on the expected path.
+    """Planned costs of the vehicle on the expected path, [2, T + 2].
 
-    The last entry is the planned cost of ending, apart from the sums.
+    The first row sums them up to and including each period; the second is what ending costs in each period, were it the
+    one after a stop.
     """
     T = calendar.periods
-    planned = np.zeros(T + 2)
+    planned = np.zeros((2, T + 2))
     referred = np.zeros(T + 2)
     falls = np.zeros((FALLS, T + 2))
     spread_referrals(people, blocks, referred)
@@ -223,15 +227,40 @@ def planned_costs(v: Floats, terms: Terms, calendar: Calendar, people: Ints, blo
     spread_costs(
         v, terms.costs, calendar.first, calendar.last, T + 1, 0, calendar.a_year, referred, falls, True, (T + 2, T + 1)
     )
+    raise_costs(v, calendar, 0, falls)
     for t in range(1, T + 1):
-        planned[t] = planned[t - 1] + falls[OTHERS, t] + falls[service, t] + falls[GUARANTOR, t]
+        planned[0, t] = planned[0, t - 1] + falls[OTHERS, t] + falls[service, t] + falls[GUARANTOR, t]
+    growth = cost_growth(v, calendar)
     for j in range(terms.costs.size):
         cost = terms.costs[j]
         if cost.form == END and cost.replacement == 0 and cost.party in (OTHERS, service, GUARANTOR):
             later = v[cost.deferred_at] if cost.deferred_at >= 0 else 0.0
             plus = 1.0 + v[cost.plus_at] if cost.plus_at >= 0 else 1.0
-            planned[T + 1] += v[cost.amount_at] * plus * (1.0 - later)
+            rises = growth if cost.party != GUARANTOR else 1.0
+            for t in range(1, T + 2):
+                planned[1, t] += v[cost.amount_at] * plus * (1.0 - later) * rises**t
     return planned
+
+
+@inner
+def cost_growth(v: Floats, calendar: Calendar) -> float:
+    """Factor by which costs rise a period."""
+    return (1.0 + v[calendar.costs_rise_at]) ** (1.0 / calendar.a_year) if calendar.costs_rise_at >= 0 else 1.0
+
+
+@inner
+def raise_costs(v: Floats, calendar: Calendar, after: int, falls: Floats) -> None:
+    """Raise the costs [FALLS, T + 2] that fall later than `after` to the prices of their periods, if they rise.
+
+    Fees of the guarantor and grants are sums that somebody promised.
+    """
+    if calendar.costs_rise_at < 0:
+        return
+    growth = cost_growth(v, calendar)
+    for t in range(after + 1, falls.shape[1]):
+        factor = growth**t
+        for row in (OTHER_PARTIES, SERVICE, PAYER_COSTS, LATER_FEES, LATER_DELIVERY, AGREED):
+            falls[row, t] *= factor
 
 
 @inner
@@ -417,6 +446,38 @@ def _settle(
 
 
 @inner
+def _falls_away(clause: Any, triggered: int) -> bool:
+    """Whether a clause falls away because of the triggers of others that were met so far."""
+    return (triggered & clause.unless) != 0 or (clause.only_if != 0 and (triggered & clause.only_if) == 0)
+
+
+@inner
+def _paid_from_before(
+    v: Floats,
+    clause: Any,
+    caps: tuple[int, int, int],
+    k: int,
+    column: int,
+    totals: Floats,
+    settled: Floats,
+    payers: Any,
+    purses: Purses,
+    at: int,
+) -> float:
+    """Book what payers carried forward for a clause and pay in a new financial year, within the caps."""
+    most = v[clause.cap_at] - totals[2 + k] if clause.cap_at >= 0 else np.inf
+    if caps[0] >= 0:
+        most = min(most, v[caps[0]] - totals[0])
+    room = v[caps[1]] - totals[1] if caps[1] >= 0 else np.inf
+    amount = paid_from_before(v, payers, k, column, at, room, most, purses)
+    totals[0] += amount
+    totals[1] += amount
+    totals[2 + k] += amount
+    settled[k, column, PAID] += amount
+    return amount
+
+
+@inner
 def _fee_due(due: int, first: int, last: int, t: int, stop: int, amount: float, gap: tuple[int, int]) -> float:
     """Part of a fee that is due in period t; a fee is earned over the periods of service first..last.
 
@@ -518,6 +579,7 @@ def play(
     if terms.per_head:
         spread_referrals(people, blocks, flows[REFERRED])
     spread_costs(v, costs, first, last, stop, now, a_year, flows[REFERRED], flows[:FALLS], False, gap)
+    raise_costs(v, calendar, now, flows[:FALLS])
     lag = math.ceil(v[terms.paid_after_at] / calendar.step - 1e-9)
     caps = (terms.contract_cap_at, terms.year_cap_at, terms.carried_forward)
     totals = book.totals
@@ -555,12 +617,16 @@ def play(
     payers, purses = terms.payers, book.purses
     if payers.size > 0:
         purses.spent[:] = 0.0
+        purses.in_year[:] = 0.0
+        purses.owes[:] = 0.0
+        purses.carried[:] = 0.0
         purses.by_date[:] = 0.0
         purses.by_clause[:] = 0.0
     for t in range(1, T + 1):
         new_year = year[t] != year[t - 1]
         if new_year:
             totals[1] = 0.0
+            purses.in_year[:] = 0.0
         # 1 costs
         due = flows[OTHER_PARTIES, t] + flows[SERVICE, t] + flows[GUARANTOR_FEES, t]
         if has_finance:
@@ -608,13 +674,16 @@ def play(
                 payable += _settle(
                     v, clause, caps, k, number, raw, 0.0, totals, so_far, settled, state, payers, purses, t, at
                 )
+            if new_year and payers.size > 0:
+                payable += _paid_from_before(v, clause, caps, k, number, totals, settled, payers, purses, at)
             if t > closed and clause.scope != CONTRACT:
                 continue
             rise = 1.0
+            blocked = _falls_away(clause, triggered)
             if clause.index_at >= 0:
                 rise = _index(v[clause.index_at], t, calendar.step, clause.base)
             if clause.scope == EACH_PARTICIPANT:
-                if buckets[k, t, QUANTITY] > 0.0:
+                if buckets[k, t, QUANTITY] > 0.0 and not blocked:
                     state[k, number, MET] = 1
                     triggered |= clause.bit
                     settled[k, number, UNCAPPED_MONEY] += buckets[k, t, GROSS] * rise
@@ -641,7 +710,7 @@ def play(
                     if state[k, column, DUE_AT] != t:
                         continue
                     state[k, column, SETTLED] = 1
-                    if (triggered & clause.unless) != 0 or (clause.only_if != 0 and (triggered & clause.only_if) == 0):
+                    if _falls_away(clause, triggered):
                         continue
                     raw, quantity, met = _owed(
                         v,
@@ -701,7 +770,7 @@ def play(
                 else:
                     raw = _fee_due(clause.due, first, last, t, stop, v[clause.rate_at], gap)
                 raw *= rise
-                if raw > 0.0:
+                if raw > 0.0 and not blocked:
                     state[k, number, MET] = 1
                     triggered |= clause.bit
                     settled[k, number, UNCAPPED_MONEY] += raw
@@ -826,7 +895,7 @@ def play(
             flows[INVESTOR, t] += paid
             flows[PROVIDERS, t] -= paid
             if finance.guarantee.size > 0:
-                paid = call_guarantee(v, finance, t, capital, paper, till)
+                paid = call_guarantees(v, finance, t, capital, paper, till)
                 flows[INVESTOR, t] += paid
                 flows[GUARANTORS, t] -= paid
         # 5 capital
@@ -934,6 +1003,7 @@ def _stop_at(
     referred, falls = flows[REFERRED], flows[:FALLS]
     first, last = calendar.first, calendar.last
     spread_costs(v, costs, first, last, stop, t, calendar.a_year, referred, falls, False, gap)
+    raise_costs(v, calendar, t, falls)
     _tally(people, counts, blocks, stop, people_in, verified, additional)
     _due_dates(clauses, reads, when, cohorts, blocks, stop, t, people_in, state, busy)
     return beyond
@@ -1188,8 +1258,8 @@ def _to_date(
 def _needed(planned: Floats, t: int, ahead: int, stop: int, T: int) -> float:
     """Planned costs of the `ahead` periods after t; once the stop is known, only the cost of ending."""
     if t >= stop:
-        return planned[T + 1] if t == stop else 0.0
-    return planned[min(t + ahead, T)] - planned[t]
+        return planned[1, t + 1] if t == stop else 0.0
+    return planned[0, min(t + ahead, T)] - planned[0, t]
 
 
 @inner
@@ -1244,7 +1314,12 @@ def _bucket(
 
 @inner
 def _index(rate: float, t: int, step: float, base: int) -> float:
-    """Rise of indexed amounts in a period: by whole years from the base month to the last month of the period."""
+    """Rise of indexed amounts in a period: by whole years from the base month to the last month of the period.
+
+    Of real money it is by the period, from the start.
+    """
+    if base == BY_PERIOD:
+        return (1.0 + rate) ** (t * step / 12.0)
     return (1.0 + rate) ** max(math.floor((t * step - 1.0 - base) / 12.0), 0)
 
 

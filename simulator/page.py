@@ -21,6 +21,7 @@ from simulator import __version__, figures, pictures
 from simulator import cash as cash_of
 from simulator.deal import Deal, is_share, quantity_of
 from simulator.dossier import CONVENTIONAL, MOST_CURVES, Dossier
+from simulator.present import brief, said
 from simulator.report import as_estimate, as_mean, as_money, as_number, as_percent, as_probability, as_ratio, as_years
 
 Answers = Mapping[str, Any]
@@ -233,7 +234,10 @@ def _side_by_side(run: Answers) -> Part | None:
         ["investors: P(loss)", *investor("probability_of_loss", as_probability)],
         ["investors: loss given loss", *investor("loss_given_loss", lambda each: as_estimate(each, as_percent))],
         ["payers' cost, mean", *payer("cost", lambda each: as_mean(each, as_money))],
-        ["payers' cost, present value", *payer("cost_present_value", lambda each: as_mean(each, as_money))],
+        [
+            f"payers' cost, present value ({brief(run['present_values'], 'payer')})",
+            *payer("cost_present_value", lambda each: as_mean(each, as_money)),
+        ],
         ["deadweight share", *payer("deadweight_share", lambda each: as_estimate(each, as_percent))],
     ]
     rows.append(
@@ -452,7 +456,10 @@ def _investment(dossier: Dossier) -> list[Part | None]:
         ["multiple, worst twentieth, mean", as_estimate(investor["expected_shortfall_05"], as_ratio)],
         ["IRR a year: p05, median, p95", ", ".join(as_percent(investor["irr"][key]) for key in ("p05", "p50", "p95"))],
         ["P(IRR at least the hurdle)", as_probability(investor["probability_of_hurdle"])],
-        [f"net present value, {currency}", as_mean(investor["net_present_value"], as_money)],
+        [
+            f"net present value, {currency} ({brief(run['present_values'], 'investor')})",
+            as_mean(investor["net_present_value"], as_money),
+        ],
         [f"peak funding need, mean, {currency}", as_mean(need, as_money)],
         [f"peak funding need, p95, {currency}", as_money(need["p95"])],
         ["when it is reached, years: p05, median, p95", ", ".join(f"{each:.1f}" for each in when)],
@@ -636,7 +643,7 @@ def _price(dossier: Dossier) -> list[Part | None]:
     parts: list[Part | None] = [
         _text(
             "What the payers pay beyond the fee for the same service, taken apart: present values ("
-            f"{compared['present_value']['rate']} a year, at {compared['present_value']['date']}), paired draw by draw."
+            f"{brief(compared['present_values'], 'payer')}), paired draw by draw."
         )
     ]
     bond = found["cost_of_the_bond"]
@@ -684,7 +691,7 @@ CONVENTIONS = (
     "Loss: a multiple below 1. Loss given loss: the share of called capital that is lost, where some is.",
     "Additional: with the service less without it, over the same people; positive is good.",
     "Deadweight share: the part of payments for what would have happened anyway, a ratio of means, not clipped.",
-    "Investors' flows are nominal. Present values of payers are at their own rate, at the start of the deal.",
+    "Money is nominal, that of the day. Investors, payers and the public have discount rates of their own.",
     "Effort of the provider does not depend on how it is paid, unless the file says otherwise.",
     "Structures share every draw: a difference between two of them is not luck.",
 )
@@ -715,7 +722,7 @@ def _assumptions(dossier: Dossier) -> list[Part | None]:
         _table("Facts, and where they are from", ["what", "value", "source"], facts, words=[1, 2]),
         _table("Sources", ["name", "source"], [[name, text] for name, text in deal.sources.items()], words=[1]),
         _heading("Conventions"),
-        _list(CONVENTIONS),
+        _list([*CONVENTIONS, f"{said(dossier.run['present_values'])}."]),
     ]
 
 

@@ -17,6 +17,7 @@ from simulator.deal import Deal, is_share
 from simulator.dossier import CONVENTIONAL, few, lead_of
 from simulator.information import information as information_of
 from simulator.luck import luck as luck_of
+from simulator.present import brief
 from simulator.result import Result
 from simulator.run import simulate
 from simulator.sensitivity import sensitivity as sensitivity_of
@@ -129,7 +130,9 @@ def tornado(sensitivity: Answers, lead: str) -> Figure | None:
         figures.tornado,
         found,
         names={path: spoken(path) for path in sensitivity["unknowns"]},
-        label="mean multiple on called capital" if is_multiple else f"payers' cost, present value, {currency}",
+        label="mean multiple on called capital"
+        if is_multiple
+        else f"payers' cost, present value ({brief(sensitivity['present_values'], 'payer')}), {currency}",
         unit="" if is_multiple else currency,
         even=1.0 if is_multiple else None,
         height=1.2 + 0.25 * min(len(found["tornado"]), 8),
@@ -189,7 +192,7 @@ def price(compared: Answers, lead: str) -> Figure | None:
     amounts = [(CONVENTIONAL, theirs, figures.INK)]
     amounts += [(word, bond[key]["value"], colour) for key, (word, colour) in _PARTS.items()]
     currency = compared["currency"]
-    label = f"payers' cost, present value, {currency}"
+    label = f"payers' cost, present value ({brief(compared['present_values'], 'payer')}), {currency}"
     return figures.drawn(figures.steps, amounts, label=label, unit=currency, total=lead, height=2.4)
 
 

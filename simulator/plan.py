@@ -23,6 +23,7 @@ from simulator.deal import (
     Clause,
     Deal,
     Finance,
+    Guarantee,
     Leaf,
     Measure,
     MoneyTable,
@@ -613,9 +614,9 @@ def _cost_rows(deal: Deal, at: _Columns, structure: Structure, path: Path) -> li
     if isinstance(finance, Finance):
         for name, grant in (finance.grants or {}).items():
             rows.append(_cost_row(at, (*path, "finance", "grants", name), grant, w.GRANT))
-        if finance.guarantee is not None and finance.guarantee.fee is not None:
-            here = (*path, "finance", "guarantee", "fee")
-            rows.append(_cost_row(at, here, finance.guarantee.fee, w.GUARANTOR))
+        for here, guarantee in finance.guarantees.items():
+            if guarantee.fee is not None:
+                rows.append(_cost_row(at, (*path, "finance", *here, "fee"), guarantee.fee, w.GUARANTOR))
     return rows
 
 
@@ -628,6 +629,8 @@ def _payer_rows(deal: Deal, structure: Structure, at: _Columns, path: Path) -> l
             {
                 "share_at": max(at(*path, name), at(*path, name, "share")),
                 "cap_at": at(*path, name, "at_most"),
+                "year_cap_at": at(*path, name, "at_most_a_year"),
+                "carries": int(payer.over_the_year == "carried forward"),
                 "of": sum(1 << order.index(clause) for clause in set(payer.of)) if payer.of else -1,
                 "first": 0 if payer.from_ is None else time.period(payer.from_),
                 "last": _NEVER if payer.until is None else time.period(payer.until),
@@ -765,12 +768,9 @@ class _FinanceTables:
             rows.append(row | {"end_share": len(shares)})
         return rows, shares
 
-    def guarantee(self) -> list[dict[str, Any]]:
-        """Row of the guarantee, if there is one."""
-        guarantee = self.finance.guarantee
-        if guarantee is None:
-            return []
-        here = (*self.path, "guarantee")
+    def guarantee(self, path: Path, guarantee: Guarantee) -> dict[str, Any]:
+        """Row of a guarantee."""
+        here = (*self.path, *path)
         time = self.deal.time
         row: dict[str, Any] = {
             "of": w.ALL_TRANCHES if guarantee.of is None else self.who(guarantee.of),
@@ -784,7 +784,7 @@ class _FinanceTables:
         if guarantee.by_capital_called is not None:
             table = self.table(guarantee.by_capital_called, (*here, "by_capital_called"), None)
             row |= {"form": w.BY_CAPITAL_CALLED, "table": table}
-        return [row]
+        return row
 
 
 def _finance(deal: Deal, at: _Columns, measures: _Measures, structure: Structure, path: Path) -> FinanceTerms:
@@ -795,8 +795,8 @@ def _finance(deal: Deal, at: _Columns, measures: _Measures, structure: Structure
     tables = _FinanceTables(deal, at, measures, finance, path)
     tranches = [tables.tranche(name, tranche) for name, tranche in finance.papers.items()]
     stages, shares = tables.stages()
-    guarantee = tables.guarantee()
-    promises = bool(guarantee) or any(row["coupon"] or row["matures"] for row in tranches)
+    guarantees = [tables.guarantee(*each) for each in finance.guarantees.items()]
+    promises = bool(guarantees) or any(row["coupon"] or row["matures"] for row in tranches)
     plain = not (promises or stages or finance.deferred or finance.grants or finance.rules("defer fees"))
     plain = plain and len(tranches) == 1 and structure.service_agreement is None
     return FinanceTerms(
@@ -819,7 +819,7 @@ def _finance(deal: Deal, at: _Columns, measures: _Measures, structure: Structure
         actions=_rows(w.ACTION, tables.actions()),
         stages=_rows(w.STAGE, stages),
         shares=_rows(w.SHARE_OF_REST, shares),
-        guarantee=_rows(w.GUARANTEE, guarantee),
+        guarantee=_rows(w.GUARANTEE, guarantees),
     )
 
 
@@ -866,6 +866,11 @@ def _clause_row(
     deal: Deal, at: _Columns, measures: _Measures, here: Path, clause: Clause, bits: dict[str, int]
 ) -> dict[str, Any]:
     amount = clause.amount
+    if deal.time.prices == "real":
+        index_at, base = at("rates", "inflation"), c.BY_PERIOD
+    else:
+        index_at = at(*here, "indexed", "a_year")
+        base = 0 if clause.indexed is None else clause.indexed.from_.index - deal.time.start.index
     # what is multiplied says how much was counted, else what triggers, else what reads the table
     gates = [name for name in (amount.times, *clause.when, *clause.any_of, amount.by) if name is not None]
     counted = next((found for gate in gates if (found := measures.counted(gate)) >= 0), -1)
@@ -886,8 +891,8 @@ def _clause_row(
         "straight": int(amount.table is not None and amount.table.between == "straight line"),
         "is_bands": int(amount.bands is not None),
         "least_at": at(*here, "at_least"),
-        "index_at": at(*here, "indexed", "a_year"),
-        "base": 0 if clause.indexed is None else clause.indexed.from_.index - deal.time.start.index,
+        "index_at": index_at,
+        "base": base,
         "cap_at": at(*here, "at_most", "payments"),
         "outcome_cap_at": at(*here, "at_most", "outcomes"),
         "outcome": -1 if counted < 0 else measures.rows[counted]["outcome"],
@@ -898,6 +903,12 @@ def _clause_row(
         "step_at": at(*here, "rounded"),
         "then_at": at(*here, "amount", "then"),
     }
+
+
+def _costs_rise_at(deal: Deal, at: _Columns) -> int:
+    """Column of the yearly rise of costs: their own, else inflation where money is real, else none."""
+    own = at("rates", "cost_inflation")
+    return at("rates", "inflation") if own < 0 and deal.time.prices == "real" else own
 
 
 def _calendar(deal: Deal, at: _Columns, years: list[str]) -> Calendar:
@@ -917,4 +928,6 @@ def _calendar(deal: Deal, at: _Columns, years: list[str]) -> Calendar:
         inflation_at=at("rates", "inflation"),
         fails_at=at("provider_failure", "after"),
         gap_at=at("provider_failure", "gap"),
+        costs_rise_at=_costs_rise_at(deal, at),
+        real=int(time.prices == "real"),
     )

@@ -7,7 +7,16 @@ from typing import Any
 
 from rich.text import Text
 
-from simulator.report import as_estimate, as_money, as_number, as_percent, as_probability, new_table, with_error
+from simulator.report import (
+    as_estimate,
+    as_money,
+    as_number,
+    as_percent,
+    as_probability,
+    new_table,
+    present,
+    with_error,
+)
 
 Row = tuple[str, str, str, str, Any, Any]
 
@@ -156,7 +165,8 @@ def luck_tables(data: Mapping[str, Any]) -> list[Any]:
 
 def sensitivity_tables(data: Mapping[str, Any]) -> list[Any]:
     """Tables of a sensitivity analysis: a tornado for each structure and metric, the widest swing first."""
-    tables: list[Any] = [_head(data, "\none number at a time at its 10th and 90th percentile, all others as drawn")]
+    how = f"\none number at a time at its 10th and 90th percentile, all others as drawn\n{present(data)}"
+    tables: list[Any] = [_head(data, how)]
     columns = ["p10", "p90", "mean at p10", "mean at p90", "breaks even at", "first order", "total"]
     for name, found in data["structures"].items():
         for metric, each in found.items():
@@ -200,8 +210,8 @@ def _even(found: Mapping[str, Any], unit: str) -> str:
 def information_tables(data: Mapping[str, Any]) -> list[Any]:
     """Tables of the value of information, the most valuable first, for each decision."""
     later = data["later"]
-    served = "" if later["people"] is None else _later(later)
-    tables: list[Any] = [_head(data, served and f"\nlater choices that the evidence serves: {served}")]
+    served = "" if later["people"] is None else f"\nlater choices that the evidence serves: {_later(later)}"
+    tables: list[Any] = [_head(data, f"\n{present(data)}{served}")]
     for label, found in data["decisions"].items():
         options = "; ".join(f"{option} {as_estimate(each, as_money)}" for option, each in found["options"].items())
         table = new_table(f"{label}: chooses {found['best']}", "what would be known", ["worth"])

@@ -426,6 +426,9 @@ class _Play:
         self.paid_by = {payer: [0.0] * (self.T + 1) for payer in self.payers}
         self.own_costs_of = {payer: [0.0] * (self.T + 1) for payer in self.payers}
         self.taken_on: dict[str, float] = dict.fromkeys(self.payers, 0.0)
+        self.taken_in_year: defaultdict[tuple[str, str], float] = defaultdict(float)
+        self.owed_by: defaultdict[tuple[str, str], float] = defaultdict(float)
+        """What a payer carried forward for a clause."""
 
         # the outcomes contract so far
         self.settled: set[Key] = set()
@@ -481,7 +484,7 @@ class _Play:
         """Cost of replacing the provider in a period."""
         if self.deal.provider_failure is None or t != self.gap.start or t > min(self.last, self.stop):
             return 0.0
-        return self.values["provider_failure", "cost"]
+        return self.values["provider_failure", "cost"] * self._rise_of_costs(t, self.values)
 
     def _read_accounts(self, t: int) -> None:
         """Accounts as they stand."""
@@ -592,28 +595,74 @@ class _Play:
                 now.append(payer)
         return now
 
-    def _split(self, t: int, clause: str, amount: float) -> tuple[dict[str, float], float]:
-        """Who pays which part of an amount, and what nobody pays: shares first, then the others in their order."""
+    def _split(self, t: int, clause: str, amount: float) -> tuple[dict[str, float], float, dict[str, float]]:
+        """Who takes which part of an amount on, what nobody does, and what of the parts is for later years.
+
+        Shares come first, then the others in their order.
+        """
         parts: dict[str, float] = {}
         left = amount
         asked = [payer for payer in self._payers_in(t) if not self.payers[payer].of or clause in self.payers[payer].of]
         with_share = [payer for payer in asked if self._share(payer) is not None]
         for payer in with_share:
-            parts[payer] = min(amount * (self._share(payer) or 0.0), self._room(payer))
+            parts[payer] = min(amount * (self._share(payer) or 0.0), self._room(t, payer))
         left = amount - sum(parts.values())
         if left <= 1e-12 * amount:
             left = 0.0
         for payer in asked:
             if payer not in with_share:
-                parts[payer] = min(left, self._room(payer))
+                parts[payer] = min(left, self._room(t, payer))
                 left -= parts[payer]
-        return {payer: part for payer, part in parts.items() if part > 0}, left
+        later = {payer: max(part - self._room_of_year(t, payer), 0.0) for payer, part in parts.items()}
+        parts = {payer: part - later[payer] for payer, part in parts.items()}
+        positive = {payer: part for payer, part in parts.items() if part > 0}
+        return positive, left, {payer: part for payer, part in later.items() if part > 0}
 
-    def _room(self, payer: str) -> float:
-        """What a payer may still pay."""
-        if self.payers[payer].at_most is None:
+    def _room(self, t: int, payer: str) -> float:
+        """What a payer may still take on."""
+        terms, room = self.payers[payer], math.inf
+        if terms.at_most is not None:
+            owed = sum(part for (who, _), part in self.owed_by.items() if who == payer)
+            room = max(self._value("payers", payer, "at_most") - self.taken_on[payer] - owed, 0.0)
+        return room if terms.over_the_year == "carried forward" else min(room, self._room_of_year(t, payer))
+
+    def _room_of_year(self, t: int, payer: str) -> float:
+        """What a payer may still pay in the financial year of a period."""
+        if self.payers[payer].at_most_a_year is None:
             return math.inf
-        return max(self._value("payers", payer, "at_most") - self.taken_on[payer], 0.0)
+        year = self.time.financial_year(t)
+        return max(self._value("payers", payer, "at_most_a_year") - self.taken_in_year[payer, year], 0.0)
+
+    def _pay_from_before(self, t: int, name: str) -> None:
+        """Let payers pay what they carried forward for a clause, in a new financial year, within the caps."""
+        for payer in self.payers:
+            wanted = self.owed_by.pop((payer, name), 0.0)
+            if not wanted > 0:
+                continue
+            own, now, limited_by = wanted, wanted, None
+            for cap, left in self._room_under_caps(t, name).items():
+                if cap != "year" and own > max(left, 0.0):
+                    own, limited_by = max(left, 0.0), cap
+                if now > max(left, 0.0):
+                    now, limited_by = max(left, 0.0), cap
+            if now > self._room_of_year(t, payer):
+                now, limited_by = self._room_of_year(t, payer), "payer"
+            if own > now:
+                self.owed_by[payer, name] = own - now
+            if now > 0:
+                reason = f"{_plain(wanted)} carried forward by {payer} from {self.time.financial_year(t - 1)}"
+                self._book(t, (name, None), {payer: now}, limited_by, reason)
+
+    def _room_under_caps(self, t: int, name: str) -> dict[str, float]:
+        """What the caps of a clause and of the contract leave."""
+        caps, own, rooms = self.terms.at_most, self.terms.pays[name].at_most, {}
+        if own is not None and own.payments is not None:
+            rooms["clause"] = self._value("pays", name, "at_most", "payments") - self.paid_by_clause[name]
+        if caps.contract is not None:
+            rooms["contract"] = self._value("at_most", "contract") - sum(self.paid_by_clause.values())
+        if caps.year is not None:
+            rooms["year"] = self._value("at_most", "year") - self.paid_in_year[self.time.financial_year(t)]
+        return rooms
 
     def _parts_of_own_costs(self, t: int) -> dict[str, float]:
         """Shares in which the payers bear their own costs: what the shares leave falls on the first without one."""
@@ -839,6 +888,8 @@ class _Play:
                 year = self.time.financial_year(t - 1)
                 reason = f"{_plain(amount)} carried forward from {year}"
                 self._pay(t, (name, None), _Owed(0.0, 0.0, amount, reason))
+            if new_year:
+                self._pay_from_before(t, name)
             if self._closed(t) and clause.for_ != "the contract":
                 continue
             if clause.due == "at an early end":
@@ -878,6 +929,8 @@ class _Play:
         self.settled.add((name, None))
         if not quantity > 0:
             return self._pay(t, (name, None), _nothing(f"no {outcome} was verified"))
+        if why := self._falls_away(clause):
+            return self._pay(t, (name, None), _nothing(f"{_plain(quantity)} {outcome}, but {why}"))
         self.met[name, None] = True
         reason, limited_by = f"{_plain(quantity)} {outcome} x {_plain(price)}{words}", None
         if amount < gross - _slack(gross):
@@ -936,8 +989,10 @@ class _Play:
         before = sum(self._referred(each) for each in range(1, t))
         people = max(before + self._referred(t) - free, 0.0) - max(before - free, 0.0)
         if t > self.stop or not people > 0:
-            return
+            return None
         self.settled.add((name, None))
+        if why := self._falls_away(clause):
+            return self._pay(t, (name, None), _nothing(why))
         words = f"{_plain(people)} people referred x {_plain(price)}"
         if free:
             words += f", beyond the first {_plain(free)}"
@@ -945,7 +1000,7 @@ class _Play:
             self.met[name, None] = True
         rise, risen = self._index(t, name, clause)
         amount = people * price * rise
-        self._pay(t, (name, None), _Owed(0.0, amount, amount, words + risen))
+        return self._pay(t, (name, None), _Owed(0.0, amount, amount, words + risen))
 
     def _settle_fee(self, t: int, name: str, clause: Clause) -> None:
         """Pay a fee: its share of this period of service."""
@@ -963,13 +1018,15 @@ class _Play:
             amount = fee / length
             words = f"the fee of {_plain(fee)} in {length} parts, one a period of service"
         if not due:
-            return
+            return None
         self.settled.add((name, None))
+        if why := self._falls_away(clause):
+            return self._pay(t, (name, None), _nothing(why))
         if amount > 0:
             self.met[name, None] = True
         rise, risen = self._index(t, name, clause)
         amount, words = amount * rise, words + risen
-        self._pay(t, (name, None), _Owed(0.0, amount, amount, words if amount > 0 else f"0.00 because: {words}"))
+        return self._pay(t, (name, None), _Owed(0.0, amount, amount, words if amount > 0 else f"0.00 because: {words}"))
 
     def _settle_group(self, t: int, name: str, clause: Clause, cohort: str | None, due: int | None) -> None:
         """Settle a clause for one cohort, or for all that ran, once, when the last result is known."""
@@ -977,12 +1034,8 @@ class _Play:
         if due is None or due > t or key in self.settled:
             return None
         self.settled.add(key)
-        for other in clause.unless:
-            if self._was_met(other):
-                return self._pay(t, key, _nothing(f"{other!r} was met, so this falls away"))
-        if clause.only_if and not any(self._was_met(other) for other in clause.only_if):
-            listed = " or ".join(repr(other) for other in clause.only_if)
-            return self._pay(t, key, _nothing(f"{listed} was not met before, and this needs it"))
+        if why := self._falls_away(clause):
+            return self._pay(t, key, _nothing(why))
         holds, why = self._conditions_hold(name, clause, cohort)
         if not holds:
             return self._pay(t, key, _nothing(why))
@@ -1020,13 +1073,27 @@ class _Play:
         rest = (amount - need) * then / rate
         shown = _percent(then) if clause.amount.share is not None else _plain(then)
         return need + rest, f"{how}{words}, which takes {_plain(need)}, and {shown} from there on"
+    def _falls_away(self, clause: Clause) -> str:
+        """Why a clause falls away because of the triggers of others, empty where it does not."""
+        for other in clause.unless:
+            if self._was_met(other):
+                return f"{other!r} was met, so this falls away"
+        if clause.only_if and not any(self._was_met(other) for other in clause.only_if):
+            return f"{' or '.join(repr(other) for other in clause.only_if)} was not met before, and this needs it"
+        return ""
 
     def _was_met(self, clause: str) -> bool:
         """Whether the trigger of a clause was met so far, for any cohort."""
         return any(met for (name, _), met in self.met.items() if name == clause)
 
     def _index(self, t: int, name: str, clause: Clause) -> tuple[float, str]:
-        """Rise of indexed amounts by whole years from the base month to the last month of a period, and words."""
+        """Rise of indexed amounts by whole years from the base month to the last month of a period, and words.
+
+        Real money rises with inflation, by the period.
+        """
+        if self.time.prices == "real":
+            rise = (1 + self.values["rates", "inflation"]) ** (t / self.time.a_year)
+            return rise, "" if rise == 1 else f" x {_plain(rise, 6)} for prices since the start"
         if clause.indexed is None:
             return 1.0, ""
         month = self.time.start.index + t * self.time.months - 1
@@ -1138,23 +1205,32 @@ class _Play:
         """Cut an amount to the caps and put it down for payment after the lag; note what pays nothing."""
         name = key[0]
         amount, limited_by, reason = self._within_caps(t, name, owed)
-        parts, unpaid = self._split(t, name, amount) if amount > 0 else ({}, 0.0)
+        parts, unpaid, later = self._split(t, name, amount) if amount > 0 else ({}, 0.0, {})
         if unpaid > 0:
             amount -= unpaid
             if unpaid > _slack(amount):
                 limited_by, reason = "payer", f"{reason}; {_plain(unpaid)} is above what its payers pay at most"
-        for payer, part in parts.items():
-            self.taken_on[payer] += part
+        for payer, part in later.items():
+            self.owed_by[payer, name] += part
+            limited_by, reason = "payer", f"{reason}; {_plain(part)} carried forward by {payer}"
         self.uncapped[key] += owed.gross
-        self.paid[key] += amount
-        self.paid_by_clause[name] += amount
-        self.paid_in_year[self.time.financial_year(t)] += amount
-        if amount > 0:
-            if self.lag > 0:
-                reason += f"; settled {self.time.date(t)}"
-            self.to_pay[min(t + self.lag, self.T)].append((key, parts, limited_by, reason))
+        if parts:
+            self._book(t, key, parts, limited_by, reason)
         else:
             self._move(t, PAYERS, self.purse, 0.0, reason, key=key, limited_by=limited_by)
+
+    def _book(self, t: int, key: Key, parts: dict[str, float], limited_by: str | None, reason: str) -> None:
+        """Put what the payers pay down for payment after the lag."""
+        amount, year = sum(parts.values()), self.time.financial_year(t)
+        for payer, part in parts.items():
+            self.taken_on[payer] += part
+            self.taken_in_year[payer, year] += part
+        self.paid[key] += amount
+        self.paid_by_clause[key[0]] += amount
+        self.paid_in_year[year] += amount
+        if self.lag > 0:
+            reason += f"; settled {self.time.date(t)}"
+        self.to_pay[min(t + self.lag, self.T)].append((key, parts, limited_by, reason))
 
     def _within_caps(self, t: int, name: str, owed: _Owed) -> tuple[float, str | None, str]:
         """Apply the caps in their order, each to what the one before left; the last that cuts is named."""
@@ -1214,7 +1290,17 @@ class _Play:
         if costs.overrun is not None and values is self.values:  # nobody plans for it
             amount *= 1 + values[*self.here, part, "overrun"]
         served = values is not self.values or kind != "delivery" or part != "costs" or t not in self.gap
-        return self._falls(cost, amount, t, stop, referred, served=served)
+        return self._falls(cost, amount, t, stop, referred, served=served) * self._rise_of_costs(t, values)
+
+    def _rise_of_costs(self, t: int, values: Mapping[Path, float]) -> float:
+        """Factor by which costs have risen by a period, since the start of the deal."""
+        if self.deal.rates.cost_inflation is not None:
+            return (1 + values["rates", "cost_inflation"]) ** (t / self.time.a_year)
+        return (1 + values["rates", "inflation"]) ** (t / self.time.a_year) if self.time.prices == "real" else 1.0
+
+    def _words_of_cost(self, kind: str, t: int) -> str:
+        rise = self._rise_of_costs(t, self.values)
+        return kind.replace("_", "-") + ("" if rise == 1 else f", x {_plain(rise, 6)} since the start")
 
     def _falls(self, cost: Worded, amount: float, t: int, stop: int, referred: int, *, served: bool = True) -> float:
         """Part of a cost that falls in a period; nothing by the year for a service that nobody delivers."""
@@ -1259,8 +1345,9 @@ class _Play:
                 for kind in kinds
                 if kind != "delivery" or not self.agreed
             )
+            cost *= self._rise_of_costs(t, self.expected)
             cost += sum(owed - later for owed, later, _ in self._owed_for_service(t, self.stop, self.expected, 0))
-            return cost + (self._fee_at(t, self.expected, self.stop) if self._fee_is_at_the_end() else 0.0)
+            return cost + sum(self._fees_at(t, self.expected, self.stop, "at the end").values())
         referred = self.planned_referrals.get(t, 0)
         cost = sum(
             self._cost("costs", kind, t, self.never, self.expected, referred)
@@ -1269,7 +1356,7 @@ class _Play:
             if kind != "delivery" or not self.agreed
         )
         cost += sum(owed - later for owed, later, _ in self._owed_for_service(t, self.never, self.expected, referred))
-        return cost + self._fee_at(t, self.expected, self.never)
+        return cost + sum(self._fees_at(t, self.expected, self.never).values())
 
     @property
     def agreed(self) -> bool:
@@ -1293,7 +1380,8 @@ class _Play:
         for name, fee in (terms.fees or {}).items():
             amount = values[*self.here, "service_agreement", "fees", name]
             served = values is not self.values or t not in self.gap
-            found.append((self._falls(fee, amount, t, stop, referred, served=served), name))
+            fee_due = self._falls(fee, amount, t, stop, referred, served=served)
+            found.append((fee_due * self._rise_of_costs(t, values), name))
         share = self._deferred("delivery", values)
         return [(owed, owed * share, words) for owed, words in found if owed > 0]
 
@@ -1301,17 +1389,15 @@ class _Play:
         """Share of a cost that is paid by the waterfall only."""
         return values.get((*self.here, "finance", "deferred", kind), 0.0)
 
-    def _fee_at(self, t: int, values: Mapping[Path, float], stop: int) -> float:
-        """The guarantor's fee that falls in a period."""
-        guarantee = None if self.finance is None else self.finance.guarantee
-        if guarantee is None or guarantee.fee is None:
-            return 0.0
+    def _fees_at(self, t: int, values: Mapping[Path, float], stop: int, form: str | None = None) -> dict[str, float]:
+        """Fees that fall in a period, by guarantor; with `form` only those of that form."""
         referred = self._referred(t) if values is self.values else self.planned_referrals.get(t, 0)
-        return self._falls(guarantee.fee, values[*self.here, "finance", "guarantee", "fee"], t, stop, referred)
-
-    def _fee_is_at_the_end(self) -> bool:
-        guarantee = None if self.finance is None else self.finance.guarantee
-        return guarantee is not None and guarantee.fee is not None and guarantee.fee.form == "at the end"
+        fees: dict[str, float] = {}
+        for path, guarantee in ({} if self.finance is None else self.finance.guarantees).items():
+            if guarantee.fee is not None and form in {None, guarantee.fee.form}:
+                fee = self._falls(guarantee.fee, values[*self.here, "finance", *path, "fee"], t, stop, referred)
+                fees[guarantee.guarantor] = fees.get(guarantee.guarantor, 0.0) + fee
+        return fees
 
     def _is_at_the_end(self, kind: str) -> bool:
         cost: Worded | None = getattr(self.terms.costs or Costs(), kind)
@@ -1336,10 +1422,10 @@ class _Play:
         kinds: Sequence[str] = _KINDS_OF_COST
         if self.finance and self.finance.rules("defer fees"):  # the service is paid first
             kinds = sorted(kinds, key=lambda kind: kind != "delivery")
-            self._pay_guarantors_fee(t)
+            self._pay_guarantors_fees(t)
         for kind in kinds:
             cost = self._cost("costs", kind, t, self.stop, self.values, referred)
-            words = kind.replace("_", "-")
+            words = self._words_of_cost(kind, t)
             to = SERVICE if kind == "delivery" else OTHERS
             if kind == "delivery" and self.finance and self.agreed:
                 self._pay_for_service(t, cost, referred)
@@ -1356,23 +1442,23 @@ class _Play:
             self.spent += self._replacement(t)
             self._vehicle_bears(t, OTHERS, self._replacement(t), "replaces the provider, who has failed")
         if self.finance and not self.finance.rules("defer fees"):
-            self._pay_guarantors_fee(t)
+            self._pay_guarantors_fees(t)
         if self.agreement:
             self.agreement.let_interest_run(t)
         own = {kind: self._cost("payer_costs", kind, t, self.stop, self.values, referred) for kind in _KINDS_OF_COST}
         own["replacement of the provider"] = 0.0 if self.finance else self._replacement(t)
         for kind, cost in own.items():
             for payer, share in self._parts_of_own_costs(t).items() if cost > 0 else ():
-                words = f"the payers' own {kind.replace('_', '-')}"
+                words = f"the payers' own {self._words_of_cost(kind, t)}"
                 self.own_costs_of[payer][t] += cost * share
                 name = self._in_the_books(payer)
                 self._move(t, name, OWN_COSTS, cost * share, words, payer=name)
 
-    def _pay_guarantors_fee(self, t: int) -> None:
-        fee = self._fee_at(t, self.values, self.stop)
-        if fee > 0 and self.finance and self.finance.guarantee:
-            self.spent += fee
-            self._vehicle_bears(t, self.finance.guarantee.guarantor, fee, "the guarantor's fee")
+    def _pay_guarantors_fees(self, t: int) -> None:
+        for guarantor, fee in self._fees_at(t, self.values, self.stop).items():
+            if fee > 0:
+                self.spent += fee
+                self._vehicle_bears(t, guarantor, fee, "the guarantor's fee")
 
     def _pay_for_service(self, t: int, cost: float, referred: int) -> None:
         """Let the provider bear what delivery costs, and pay it what the service agreement says."""
@@ -1467,7 +1553,7 @@ class _Play:
             held += self._value("finance", "reserve")
         self.agreement.pay_out(t, held, serving=serving)
         self.agreement.stand_behind(t)
-        self.agreement.call_guarantee(t)
+        self.agreement.call_guarantees(t)
 
     def _stop_referrals_if_money_is_out(self, t: int) -> None:
         """Stop referrals if the cash does not pay the next period's plan, and the deal says so."""
@@ -1527,6 +1613,10 @@ class _Play:
             if self.carried_forward[name] > 0:
                 amount = _plain(self.carried_forward[name])
                 waiting.append((name, None, f"{amount} carried forward needs a later financial year"))
+            for (payer, clause_), owed in self.owed_by.items():
+                if clause_ == name and owed > 0:
+                    what = f"{_plain(owed)} carried forward by {payer}"
+                    waiting.append((name, None, f"{what} needs a later financial year"))
         return waiting
 
     def _participants_not_yet_due(self, name: str, outcome: str) -> list[tuple[str, str | None, str]]:
@@ -1573,7 +1663,6 @@ class _Play:
         agreement = self.agreement
         papers = {} if agreement is None else agreement.papers
         nothing = [0.0] * (self.T + 1)
-        guarantee = None if self.finance is None else self.finance.guarantee
         repaid = sum(paper.repaid for paper in papers.values())
         payer_costs = self.flow[OWN_COSTS]
         return Ledger(
@@ -1599,10 +1688,15 @@ class _Play:
             drawn=sum(paper.called for paper in papers.values()),
             repaid=repaid,
             lost=sum(paper.called - paper.repaid for paper in papers.values()),
-            guarantor=nothing if guarantee is None else self.flow[guarantee.guarantor],
+            guarantor=self._guarantors(),
             grants=self.grants,
             tranches={name: paper.flows for name, paper in papers.items()},
         )
+
+    def _guarantors(self) -> list[float]:
+        """Flows of all guarantors together."""
+        names = [] if self.finance is None else self.finance.guarantors
+        return [sum(self.flow[name][t] for name in names) for t in range(self.T + 1)]
 
     # -- Metrics --------------------------------------------------------------------------------------------
 
@@ -1626,9 +1720,8 @@ class _Play:
         agreement = self.agreement
         if agreement is None:
             return metrics | dict.fromkeys(_INVESTOR_METRICS) | {"irr_note": "no investors", "tranches": {}}
-        guarantee = agreement.finance.guarantee
         metrics |= {
-            "guarantor_cost": 0.0 if guarantee is None else -sum(self.flow[guarantee.guarantor]),
+            "guarantor_cost": 0.0 - sum(self._guarantors()),
             "paid_by_provider": agreement.paid_by_provider,
             "unpaid": agreement.unpaid,
             "tranches": {

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from simulator import figures
+from simulator.present import said
 
 
 class _Console(Console):
@@ -52,6 +53,7 @@ def run_tables(data: Mapping[str, Any]) -> list[Any]:
     head = (
         f"{data['deal']} ({data['currency']})\n{draws_of(data)}, seed {data['seed']}, "
         f"{data['engine']} engine, simulator {data['version']}, deal {data['deal_hash'][:12]}\n"
+        f"{present(data)}\n"
     )
     tables: list[Any] = [Text(head), _outcome_table(data), Text("")]
     table = new_table("Triggers: probability ± standard error", "clause", names)
@@ -63,6 +65,8 @@ def run_tables(data: Mapping[str, Any]) -> list[Any]:
     for label, show in _INVESTOR_ROWS:
         table.add_row(Text(label), *("–" if each is None else show(each) for each in investors))
     tables += [table, Text("")]
+    for name, each in structures.items():
+        tables += _tranche_tables(name, each)
     table = new_table(f"Outcome payer, {data['currency']}", "", names)
     for label, read in _PAYER_ROWS:
         table.add_row(Text(label), *(read(each) for each in structures.values()))
@@ -80,6 +84,38 @@ def run_tables(data: Mapping[str, Any]) -> list[Any]:
                 f"({each['source']})"
             )
         ]
+    return tables
+
+
+def present(data: Mapping[str, Any], *whose: str) -> str:
+    """Say in one line how the present values of an answer are made."""
+    words = said(data["present_values"], *whose)
+    return words[0].upper() + words[1:]
+
+
+def _tranche_tables(name: str, answers: Mapping[str, Any]) -> list[Any]:
+    """Tables of the classes of one structure's paper, where there are several, and of who stands behind them."""
+    investor, guarantor = answers["investor"], answers.get("guarantor")
+    if investor is None:
+        return []
+    tables: list[Any] = []
+    tranches = investor["tranches"]
+    if len(tranches) > 1:
+        table = new_table(f"{name}: its tranches", "", list(tranches))
+        for label, show in _TRANCHE_ROWS:
+            table.add_row(Text(label), *(show(each) for each in tranches.values()))
+        tables += [table, Text("")]
+    lines = {"owed to investors or for fees, and never paid": investor.get("unpaid")}
+    lines |= {"paid by the provider on the paper": investor.get("paid_by_provider")}
+    lines |= {f"cost of {guarantor['name']}, net of fees": guarantor["cost"]} if guarantor else {}
+    shown = {label: each for label, each in lines.items() if each is not None and (each["mean"] or each["sd"])}
+    if shown:
+        table = new_table(f"{name}: who bears what the payers' money does not pay", "", ["mean ± standard error"])
+        for label, each in shown.items():
+            table.add_row(Text(label), as_mean(each, as_money))
+        if guarantor:
+            table.add_row("P(a guarantor pays)", as_probability(guarantor["probability_of_cost"]))
+        tables += [table, Text("")]
     return tables
 
 
@@ -188,6 +224,7 @@ _INVESTOR_ROWS: list[tuple[str, Any]] = [
     ("peak funding need", lambda i: as_mean(i["peak_funding_need"], as_money)),
     ("payback, years (where reached)", lambda i: as_mean(i["payback"], as_years)),
 ]
+_TRANCHE_ROWS = [row for row in _INVESTOR_ROWS if row[0] != "IRR undefined / several roots, draws"]
 _PAYER_ROWS: list[tuple[str, Any]] = [
     ("payments", lambda s: as_mean(s["payments"], as_money)),
     ("payments, p05", lambda s: as_quantile(s["payments"], "p05", as_money)),
@@ -304,10 +341,11 @@ def sweep_tables(manifest: Mapping[str, Any], folder: str, pivots: list[Any]) ->
     return tables
 
 
-def _head(data: Mapping[str, Any]) -> Text:
+def _head(data: Mapping[str, Any], *more: str) -> Text:
+    lines = "".join(f"{line}\n" for line in more)
     return Text(
         f"{data['deal']} ({data['currency']})\n{data['draws']:,} draws, seed {data['seed']}, "
-        f"simulator {data['version']}, deal {data['deal_hash'][:12]}\n"
+        f"simulator {data['version']}, deal {data['deal_hash'][:12]}\n{lines}"
     )
 
 
@@ -326,7 +364,8 @@ _STRESS_COLUMNS: list[tuple[str, Any, str, Any]] = [
 
 def stress_tables(data: Mapping[str, Any]) -> list[Any]:
     """Tables of a stress test: base, then the paired difference under each shock; and what each driver can bear."""
-    tables: list[Any] = [_head(data)]
+    reverse = any(each["reverse"] for each in data["structures"].values())
+    tables: list[Any] = [_head(data, *([present(data, "payer")] if reverse else []))]
     for name, each in data["structures"].items():
         table = new_table(
             f"{name}: base, and difference ± standard error", "", [column[0] for column in _STRESS_COLUMNS]
@@ -415,7 +454,7 @@ def solve_tables(data: Mapping[str, Any]) -> list[Any]:
         )
     elif len(data["solutions"]) > 1:
         lines.append(f"  {len(data['solutions'])} places in all")
-    return [_head(data), Text("\n".join(lines))]
+    return [_head(data, *([present(data)] if "present_value" in data["so_that"] else [])), Text("\n".join(lines))]
 
 
 _SHOWN: dict[str, Any] = {

@@ -39,6 +39,7 @@ from simulator.outcomes import (
     refer_people,
 )
 from simulator.plan import Plan, compile_plan
+from simulator.present import present_values
 from simulator.result import Result
 from simulator.sampling import METHODS
 from simulator.yamlfile import join_path
@@ -733,8 +734,8 @@ def has_more_terms(plan: Plan, name: str) -> bool:
     finance = plan.deal.structures[name].finance
     if not isinstance(finance, Finance):
         return False
-    more = (finance.tranches, finance.guarantee, finance.deferred)
-    return any(each is not None for each in more) or finance.rules("defer fees")
+    more = (finance.tranches, finance.deferred)
+    return any(each is not None for each in more) or bool(finance.guarantees) or finance.rules("defer fees")
 
 
 def _add(
@@ -864,6 +865,7 @@ def header(deal: Deal, seed: int | None, draws: int | None) -> dict[str, Any]:
         "seed": seed,
         "version": __version__,
         "deal_hash": fingerprint(deal),
+        "present_values": present_values(deal),
     }
 
 
@@ -1004,12 +1006,12 @@ def _investors(each: Investors) -> dict[str, Any]:
 
 
 def _guarantor(plan: Plan, name: str, each: Found) -> dict[str, Any]:
-    """What the guarantor pays, net of his fee and of what he gets back, if there is one."""
+    """What the guarantors pay together, net of fees and of what they get back, if there is one."""
     finance = plan.deal.structures[name].finance
-    if not isinstance(finance, Finance) or finance.guarantee is None:
+    if not isinstance(finance, Finance) or not finance.guarantees:
         return {}
     answers = {
-        "name": finance.guarantee.guarantor,
+        "name": ", ".join(finance.guarantors),
         "cost": each.series["guarantor_cost"].summary(),
         "probability_of_cost": each.guaranteed.probability(),
     }

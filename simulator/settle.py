@@ -45,6 +45,7 @@ from simulator.deal import (
     leaves,
     measure_of,
     outcome_names,
+    outcome_of,
     outcomes_read,
     quantity_of,
     rests_on_money,
@@ -191,6 +192,37 @@ class _Facts:
     def names_all(self) -> bool:
         """Whether the results say of which cohorts a pooled measure speaks: they name all, or those that never ran."""
         return bool(self.never) or self.named >= set(self.deal.cohorts)
+
+    def comes_later(self, reads: Sequence[str], cohorts: Iterable[str]) -> str:
+        """Say by when what is missing of some measures is planned to be known, if that is after all that was given.
+
+        Empty where an outcome is missing that is planned to be known no later than another of its cohort that is there.
+        """
+        last = ""
+        for cohort in cohorts:
+            given = {outcome for outcome, where in self.raw if where == cohort}
+            given |= _outcomes(self.deal, [name for name, where in self.published if where in {cohort, None}])
+            lacking = _outcomes(self.deal, reads) - given
+            if not lacking:
+                continue
+            upto = max((self._months_after(outcome) for outcome in given), default=math.inf)
+            if min(map(self._months_after, lacking)) <= upto:
+                return ""
+            months = max(map(self._months_after, lacking))
+            referred = self.deal.time.period(self.deal.cohorts[cohort].referred.last)
+            period = referred + max(0, math.ceil(months / self.deal.time.months - 0.5 - 1e-9))
+            last = max(last, self.deal.time.date(min(period, self.T)))
+        return last
+
+    def _months_after(self, name: str) -> float:
+        """Months from referral until an outcome is planned to be known."""
+        outcome, step = outcome_of(self.deal, name)
+        for key, each in self.deal.outcomes.items():
+            if step is not None and each.steps and name in each.steps:
+                own = self.expected["outcomes", key, "steps", name, "after"]
+                return own + (0.0 if step.follows in {None, "referral"} else self._months_after(str(step.follows)))
+        own = self.expected["outcomes", name, "known_after"]
+        return own if outcome.of_those is None else max(own, self._months_after(outcome.of_those))
 
     def claim(self, cohort: str) -> float:
         """Period of the last claim of a cohort, or infinity."""
@@ -420,6 +452,10 @@ class _Reading:
         missing = self._take(reads, None)
         if missing:
             self.shut[name].add(None)
+            later = self.facts.comes_later(reads, self.facts.ran)
+            if later:
+                self.not_yet_due.append({"clause": name, "needs": f"{missing}; planned to be known by {later}"})
+                return
             self.not_applied.append({"rule": name, "needs": missing})
             self.could_add = True
 
@@ -443,6 +479,8 @@ class _Reading:
                 presumed.append(cohort)
             elif silent and not covered:
                 waiting.append(cohort)
+            elif later := self.facts.comes_later(reads, [cohort]):
+                self.not_yet_due.append({"clause": name, "needs": f"{missing}; planned to be known by {later}"})
             else:
                 self.not_applied.append({"rule": f"{name} [{cohort}]", "needs": missing})
                 self.could_add = True
@@ -1284,6 +1322,8 @@ def _participants_reason(reading: _Reading, ledger: Ledger, name: str) -> list[s
     reason = f"{_plain(math.fsum(counted))} {outcome} x {_plain(price)}"
     if math.fsum(counted) == 0:
         return [f"0.00 because: no {outcome} was verified"]
+    if clause.unless or clause.only_if:
+        return list(dict.fromkeys(entry.reason for entry in ledger.entries if entry.clause == name))
     limits = [entry.limited_by for entry in ledger.entries if entry.clause == name and entry.limited_by]
     words = {"per person": "the cap per person", "outcomes": "the cap on its outcomes", "clause": "its own cap"}
     words |= {"contract": "the contract cap", "year": "the cap for the year", "payer": "what its payers pay at most"}

@@ -33,6 +33,7 @@ from simulator.deal import Deal, fingerprint, to_plain
 from simulator.dealfile import OpenedDeal, opened
 from simulator.journal import BusyError, Journal, sync_folder, write_whole
 from simulator.plan import Plan, compile_plan
+from simulator.present import present_values
 from simulator.run import OUTCOME_METRICS, Simulation, Variant, available_threads, environment, simulate_variants
 from simulator.variants import (
     Axis,
@@ -157,6 +158,7 @@ class Spec:
             "seed": self.seed,
             "version": __version__,
             "deal_hash": hashes[0],
+            "present_values": present_values(deals[0]),
             "deals": [
                 {"file": file, "deal": deal.deal, "deal_hash": each}
                 for file, deal, each in zip(self.files, deals, hashes, strict=True)

@@ -26,6 +26,8 @@ from simulator.deal import (
     Clause,
     Costs,
     Deal,
+    Finance,
+    Guarantee,
     Measure,
     Payer,
     WithoutService,
@@ -584,6 +586,8 @@ class _Structure:
             words += f", {clause.due}"
         if clause.indexed is not None:
             words += f", rising by {clause.indexed.a_year.text()} a year from {clause.indexed.from_.text()}"
+        if self.deal.time.prices == "real":
+            words += f", in prices of {self.deal.time.start.text()}"
         if clause.rounded is not None:
             words += f", rounded {clause.rounded.text()}"
         if clause.at_least is not None:
@@ -675,7 +679,25 @@ class _Structure:
         words = [f"at most {_listed(found)}"] if found else []
         if not pay_shares(self.full):
             words.append("; ".join(self._payer(name, each) for name, each in payers_of(self.full).items()))
+        finance = self.full.finance
+        for guarantee in finance.guarantees.values() if isinstance(finance, Finance) else ():
+            words.append(self._guarantee(guarantee))
         return f"{'; '.join(words)}." if words else ""
+
+    def _guarantee(self, guarantee: Guarantee) -> str:
+        """Say what one guarantor promises."""
+        if guarantee.recovery is not None:
+            what = f"tops the capital that was repaid up to {guarantee.recovery.text()} of what was called"
+        elif guarantee.share_of_loss is not None:
+            what = f"pays {guarantee.share_of_loss.text()} of the capital that was not repaid"
+        elif guarantee.amount is not None:
+            what = f"pays up to {self._sum(guarantee.amount)} of the capital that was not repaid"
+        else:
+            what = "pays a sum by the capital that was called, within what was not repaid"
+        to = "" if guarantee.of is None else f" to {guarantee.of}"
+        when = "at the end" if guarantee.due is None else f"in {guarantee.due.text()}"
+        back = ", and is repaid from what comes in later" if guarantee.repaid else ""
+        return f"{guarantee.guarantor} {what}{to}, {when}{back}"
 
     def _payer(self, name: str, payer: Payer) -> str:
         """Say what one payer pays."""
@@ -686,4 +708,7 @@ class _Structure:
             words += f" from {payer.from_.text()}"
         if payer.until is not None:
             words += f" until {payer.until.text()}"
-        return words if payer.at_most is None else f"{words}, at most {self._sum(payer.at_most)}"
+        if payer.at_most_a_year is not None:
+            carried = ", the rest carried forward" if payer.over_the_year == "carried forward" else ""
+            words += f", at most {self._sum(payer.at_most_a_year)} in a financial year{carried}"
+        return words if payer.at_most is None else f"{words}, at most {self._sum(payer.at_most)} in all"

@@ -19,6 +19,7 @@ from simulator.report import (
     as_years,
     draws_of,
     new_table,
+    present,
 )
 
 Answers = Mapping[str, Any]
@@ -30,11 +31,9 @@ _SHOWN_OUTCOMES = 6
 def compare_tables(data: Answers, *, three_ms: bool = False) -> list[Any]:
     """Tables of a comparison: each figure with its Monte Carlo error, differences paired draw by draw."""
     structures: dict[str, Answers] = data["structures"]
-    present = data["present_value"]
     head = (
         f"{data['deal']} ({data['currency']})\n{draws_of(data)}, seed {data['seed']}, {data['engine']} engine, "
-        f"simulator {data['version']}, deal {data['deal_hash'][:12]}\nPresent values: {present['rate']} a year, "
-        f"inflation {present['inflation']}, at {present['date']}, in {present['base']}\n"
+        f"simulator {data['version']}, deal {data['deal_hash'][:12]}\n{present(data, 'payer')}\n"
     )
     tables: list[Any] = [Text(head), *_value(structures), Text("")]
     for other in next(iter(structures.values()))["against"]:

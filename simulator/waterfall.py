@@ -100,10 +100,10 @@ GUARANTEE = np.dtype(
     ]
 )
 
-CALLED, OUT, REPAID, RECEIVED, OWED, BASE, ENDED = range(7)
-CAPITAL_COLUMNS = 7
+CALLED, OUT, REPAID, RECEIVED, OWED, BASE, ENDED, TOPPED = range(8)
+CAPITAL_COLUMNS = 8
 """Columns of `capital`: capital called; outstanding; repaid; all that was received; interest owed; capital x years on
-which interest runs since it was last owed; whether the paper has matured."""
+which interest runs since it was last owed; whether the paper has matured; what guarantors paid in this period."""
 CASH, ARREARS, FEES_OWED, DELIVERY_OWED, GUARANTOR_OWED, GUARANTOR_PAID, BACKED, SPENT = range(8)
 TILL_COLUMNS = 8
 """Columns of `till`: cash in hand; what is owed to the provider for advances, to others for deferred fees, to the
@@ -135,7 +135,7 @@ class FinanceTerms(NamedTuple):
     actions: Any  # ACTION
     stages: Any  # STAGE
     shares: Any  # SHARE_OF_REST
-    guarantee: Any  # GUARANTEE [0 or 1]
+    guarantee: Any  # GUARANTEE [G]
 
 
 @inner
@@ -536,23 +536,40 @@ def stand_behind(terms: FinanceTerms, t: int, capital: Floats, paper: Floats, ti
 
 
 @inner
-def call_guarantee(v: Floats, terms: FinanceTerms, t: int, capital: Floats, paper: Floats, till: Floats) -> float:
-    """Let the guarantor pay for the loss, if this is the day; return what he pays."""
-    row = terms.guarantee[0]
-    if row.due != t:
-        return 0.0
+def call_guarantees(v: Floats, terms: FinanceTerms, t: int, capital: Floats, paper: Floats, till: Floats) -> float:
+    """Let the guarantors whose day it is pay for the loss, in the order of the file; return what they pay together.
+
+    Shares are of the loss as it stood before any of them paid; each pays within what those before him left of it.
+    """
+    paid = 0.0
+    begun = False
+    for g in range(terms.guarantee.size):
+        if terms.guarantee[g].due == t:
+            if not begun:
+                capital[:, TOPPED] = 0.0
+                begun = True
+            paid += _call_guarantee(v, terms, terms.guarantee[g], t, capital, paper, till)
+    return paid
+
+
+@inner
+def _call_guarantee(
+    v: Floats, terms: FinanceTerms, row: Any, t: int, capital: Floats, paper: Floats, till: Floats
+) -> float:
     called = 0.0
     loss = 0.0
+    whole = 0.0
     for k in range(capital.shape[0]):
         if row.of in (ALL_TRANCHES, k):
             called += capital[k, CALLED]
             loss += max(capital[k, CALLED] - capital[k, REPAID], 0.0)
+            whole += max(capital[k, CALLED] - capital[k, REPAID] + capital[k, TOPPED], 0.0)
     if loss <= 0.0:
         return 0.0
     if row.form == RECOVERY:
         amount = v[row.amount_at] * called - (called - loss)
     elif row.form == SHARE_OF_LOSS:
-        amount = v[row.amount_at] * loss
+        amount = v[row.amount_at] * whole
     elif row.form == FIXED_SUM:
         amount = v[row.amount_at]
     else:
@@ -564,6 +581,7 @@ def call_guarantee(v: Floats, terms: FinanceTerms, t: int, capital: Floats, pape
             capital[k, OUT] = max(capital[k, OUT] - part, 0.0)
             capital[k, REPAID] += part
             capital[k, RECEIVED] += part
+            capital[k, TOPPED] += part
             paper[k, t] += part
     till[GUARANTOR_PAID] += amount
     if row.repaid == 1:

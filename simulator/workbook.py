@@ -17,6 +17,7 @@ import numpy as np
 
 from simulator import cash as cash_of
 from simulator.dossier import Dossier
+from simulator.present import brief
 
 SAMPLE = 1_000
 """Draws in the sample."""
@@ -105,7 +106,7 @@ def _summary(sheet: _Sheet, dossier: Dossier) -> None:
     for i, name in enumerate(structures):
         sheet.put(row, 1 + 2 * i, name, "head")
         sheet.put(row, 2 + 2 * i, "± standard error", "head")
-    for label, style, found in _estimates(structures):
+    for label, style, found in _estimates(structures, brief(run["present_values"], "payer")):
         row += 1
         sheet.put(row, 0, label)
         for i, (value, error) in enumerate(found):
@@ -114,8 +115,8 @@ def _summary(sheet: _Sheet, dossier: Dossier) -> None:
     sheet.sheet.freeze_panes(5, 1)
 
 
-def _estimates(structures: Mapping[str, Any]) -> Any:
-    """Yield label, number format and (value, standard error) for each structure."""
+def _estimates(structures: Mapping[str, Any], present: str) -> Any:
+    """Yield label, number format and (value, standard error) for each structure; `present` says the payers' rate."""
 
     def each(*keys: str, what: str = "mean") -> list[tuple[Any, Any]]:
         found = []
@@ -137,7 +138,7 @@ def _estimates(structures: Mapping[str, Any]) -> Any:
     yield "loss given loss", "percent", each("investor", "loss_given_loss", what="value")
     yield "peak funding need, mean", "money", each("investor", "peak_funding_need")
     yield "payers' cost, mean", "money", each("payer", "cost")
-    yield "payers' cost, present value", "money", each("payer", "cost_present_value")
+    yield f"payers' cost, present value ({present})", "money", each("payer", "cost_present_value")
     yield "deadweight share", "percent", each("payer", "deadweight_share", what="value")
     yield "provider: P(deficit)", "percent", each("provider", "probability_of_deficit", what="probability")
 
@@ -215,15 +216,16 @@ def _cash(sheet: _Sheet, dossier: Dossier, name: str) -> None:
 
     investors = whole(_PARTIES_AT + parties.index(cash_of.INVESTORS))
     sheet.line(4, ["periods a year", flows.a_year], "number")
-    sheet.put(5, 0, "investors' rate a year")
+    date = dossier.deal.time.date(0)
+    sheet.put(5, 0, "investors' rate a year, nominal")
     sheet.put(5, 1, flows.investor_rate, "percent")
-    sheet.put(6, 0, "payers' rate a year")
+    sheet.put(6, 0, "payers' rate a year, nominal")
     sheet.put(6, 1, flows.payer_rate, "percent")
     multiple, irr = flows.multiple(), flows.irr()
     sheet.put(4, 3, "multiple of the expected path")
     sheet.put(5, 3, "IRR a year of the expected path")
-    sheet.put(6, 3, "NPV, investors")
-    sheet.put(7, 3, "NPV, payers")
+    sheet.put(6, 3, f"NPV, investors, at {date}")
+    sheet.put(7, 3, f"NPV, payers, at {date}")
     if multiple is not None:
         ratio = f"=SUM({whole(received + 1)})/SUM({whole(received)})"
         sheet.formula(4, 5, ratio, multiple, "ratio")

@@ -78,7 +78,8 @@ def additional_worth(
 
     An outcome that is known in period w saves `each` in period w + after, or, by the year, `each` / periods a year in
     every period after that for as long as it lasts, beyond the horizon too; the part of `optimism_bias` is taken off.
-    Amounts are nominal and not indexed. A present value is at the start of the deal, at the payers' rate.
+    Amounts are nominal and not indexed; where the deal's money is real they rise with inflation. A present value is at
+    the start of the deal, at the payers' rate.
 
     Parameters
     ----------
@@ -102,7 +103,8 @@ def additional_worth(
     for d in range(values.shape[0]):
         v = values[d]
         rate = nominal_rate(v, calendar.payer_rate_at, calendar.payer_real, calendar.inflation_at)
-        discount = (1.0 + rate) ** (-1.0 / calendar.a_year)
+        rise = (1.0 + v[calendar.inflation_at]) ** (1.0 / calendar.a_year) if calendar.real else 1.0
+        discount = rise * (1.0 + rate) ** (-1.0 / calendar.a_year)
         for o in range(outcomes.size):
             totals[d, o, :] = 0.0
             for b in range(size):
@@ -134,7 +136,7 @@ def additional_worth(
                         amount /= calendar.a_year
                     for b in range(size):
                         begins = out.when[d, o, b] + after
-                        _spread(added[b] * amount, begins, length, row.yearly, calendar.year, T, by_year[d, j])
+                        _spread(added[b] * amount, begins, length, row.yearly, rise, calendar.year, T, by_year[d, j])
         _only_the_largest(worths, present[d])
         if wanted:
             for j in range(worths.size):
@@ -143,13 +145,22 @@ def additional_worth(
 
 
 @inner
-def _spread(amount: float, begins: int, length: float, yearly: int, year: Ints, T: int, row: Floats) -> None:
-    """Add an amount a period (or once, at the beginning) to the years; what falls after the horizon to the last."""
+def _spread(
+    amount: float, begins: int, length: float, yearly: int, rise: float, year: Ints, T: int, row: Floats
+) -> None:
+    """Add an amount a period (or once, at the beginning) to the years; what falls after the horizon to the last.
+
+    It rises by a factor a period from the start.
+    """
     first = begins + 1 if yearly else begins
     left = length
     t = first
     while left > 1e-9 and t <= T:
-        row[year[t]] += amount * min(left, 1.0)
+        row[year[t]] += amount * min(left, 1.0) * rise**t
+        left -= 1.0
+        t += 1
+    while rise != 1.0 and left > 1e-9:
+        row[row.size - 1] += amount * min(left, 1.0) * rise**t
         left -= 1.0
         t += 1
     row[row.size - 1] += amount * max(left, 0.0)

@@ -326,6 +326,8 @@ def _clause(
         if form != "lump" and "times" in amount and d.maybe(4):
             amount["per"] = d.one("1%", 10, "uniform(0.5, 3)")
         clause["amount"] = amount
+    if scope in {"each participant", "the contract"} and above and d.maybe(4):
+        clause[d.one("unless", "only_if")] = d.some(above, 2)
     if d.maybe(3):
         clause["at_most"] = _clause_cap(d, counted=counted)
     if d.maybe(4):
@@ -595,6 +597,12 @@ def _finance(d: _Draw, start: int, readable: list[str]) -> dict[str, Any]:
         finance["deferred"] = {kind: d.one("20%", "100%", "a chance") for kind in d.some(("delivery", "management"), 2)}
     if d.maybe(4):
         finance["guarantee"] = _guarantee(d, start, names)
+        if d.maybe():
+            others = [_guarantee(d, start, names) for _ in range(d.whole(1, 2))]
+            due = finance["guarantee"].get("due") if d.maybe() else None
+            others = [each | ({"due": due} if due else {}) for each in others]
+            others[0]["guarantor"] = "another"
+            finance["guarantee"] = [finance["guarantee"], *others]
     return finance
 
 
@@ -666,14 +674,21 @@ def _payers(d: _Draw, clauses: list[str]) -> dict[str, Any]:
     """Payers by layer, clause and phase; one without limit pays the rest, or nobody does."""
     payers: dict[str, Any] = {}
     if d.maybe():
-        payers["the city"] = {"share": d.one("60%", "0%", "25%"), "at_most": d.one(*CAPS)}
+        payers["the city"] = {"share": d.one("60%", "0%", "25%"), "at_most": d.one(*CAPS)} | _of_a_year(d)
     if d.maybe():
         payers["early"] = {"until": _month(2019 * 12 + d.whole(0, 60)), "at_most": d.one(*CAPS)}
     if d.maybe():
         payers["late"] = {"share": "40%", "from": _month(2019 * 12 + d.whole(0, 60))}
     if clauses and d.maybe():
-        payers["vehicle"] = {"of": [d.one(*clauses)], "at_most": d.one(*CAPS)}
-    return payers | {"fund": d.one("the rest", {"at_most": d.one(*CAPS)})}
+        payers["vehicle"] = {"of": [d.one(*clauses)], "at_most": d.one(*CAPS)} | _of_a_year(d)
+    return payers | {"fund": d.one("the rest", {"at_most": d.one(*CAPS)}, {"at_most": d.one(*CAPS)} | _of_a_year(d))}
+
+
+def _of_a_year(d: _Draw) -> dict[str, Any]:
+    """A payer's limit of a financial year."""
+    if not d.maybe():
+        return {}
+    return {"at_most_a_year": d.one(*CAPS)} | ({"over_the_year": "carried forward"} if d.maybe() else {})
 
 
 @st.composite
@@ -728,6 +743,11 @@ def deal_files(draw: st.DrawFn, engine: str | None = None, people: tuple[int, ..
         data["finance"] = _finance(d, start, [*names, *measures])
     if d.maybe(3):
         data["rates"] = {"investor": "8% real", "payer": "uniform(1%, 5%)", "inflation": "2% ± 1%"}
+        if d.maybe():
+            data["rates"]["cost_inflation"] = d.one("3%", "-2%", "uniform(0%, 6%)")
+        if d.maybe():
+            data["rates"]["deflator"] = "an index"
+            time["prices"] = "real"
     if d.maybe(3):
         data["ends_early"] = {"policy_change": {"chance_a_year": d.one("30%", "0%", "100%", "a chance")}}
     caps = engine != "aggregate"
@@ -740,6 +760,8 @@ def deal_files(draw: st.DrawFn, engine: str | None = None, people: tuple[int, ..
             by_people = clause["for"] == "each participant" and "per_person" not in structure.get("at_most", {})
             if (by_people or clause["for"] == "each cohort") and d.maybe(4):
                 clause["cohorts"] = d.some(cohorts, 2)
+            if "prices" in time:
+                clause.pop("indexed", None)
         if d.maybe():
             months = _before_service_ends(data, start)
             _ending(d, months, names, measures, structure, structure.get("finance", data.get("finance", "none")))

@@ -57,6 +57,8 @@ KINDS = ENGINES + "every_kind_of_outcome_has_the_same_moments_in_both_engines"
 CLAUSES = "test_clauses.py::test_"
 PAYERS = "test_payers.py::test_"
 ENDINGS = "test_endings.py::test_"
+PRICES = "test_prices.py::test_"
+GUARANTORS = "test_finance.py::test_several_guarantors_pay_in_the_order_of_the_file"
 PER_PERSON = ENGINES + "the_cap_per_person_is_by_date_then_by_the_card_in_every_case_of_two_people"
 
 FAULTS = [
@@ -398,8 +400,8 @@ FAULTS = [
     Fault(
         "cap of the year never renewed",
         "ledger.py",
-        "        if new_year:\n            totals[1] = 0.0\n",
-        "",
+        "            totals[1] = 0.0\n            purses.in_year[:] = 0.0\n",
+        "            purses.in_year[:] = 0.0\n",
         (CAPS,),
     ),
     Fault(
@@ -670,8 +672,8 @@ FAULTS = [
     Fault(
         "a payer's limit is one of each payment",
         "payers.py",
-        "spent[p] += part[p]",
-        "spent[p] = part[p]",
+        "purses.spent[p] += amount",
+        "purses.spent[p] = amount",
         (PAYERS + "payers_by_layer_by_phase_and_by_share",),
     ),
     Fault(
@@ -973,6 +975,71 @@ FAULTS = [
         "rows, _ = parameters.values(plan, simulation.value_keys, start, number)",
         "rows, _ = parameters.values(plan, simulation.value_keys, start + 1, number)",
         (SOLVING + "a_shock_of_outcomes_is_the_run_of_the_deal_with_that_number",),
+    ),
+    # prices
+    Fault(
+        "costs that rise a period too late",
+        "ledger.py",
+        "        factor = growth**t\n",
+        "        factor = growth ** (t - 1)\n",
+        (PRICES + "costs_rise_from_the_start_by_their_own_rate", TWIN),
+    ),
+    Fault(
+        "the planned cost of ending does not rise",
+        "ledger.py",
+        "(1.0 - later) * rises**t",
+        "(1.0 - later) * rises**0",
+        (PRICES + "the_cost_of_ending_is_planned_in_prices_of_its_day",),
+    ),
+    Fault(
+        "real prices that rise by whole years",
+        "ledger.py",
+        "return (1.0 + rate) ** (t * step / 12.0)",
+        "return (1.0 + rate) ** math.floor(t * step / 12.0)",
+        (TWIN,),
+    ),
+    Fault(
+        "savings in real prices discounted at the nominal rate",
+        "worth.py",
+        "discount = rise * (1.0 + rate)",
+        "discount = (1.0 + rate)",
+        (PRICES + "savings_in_real_prices_are_discounted_at_the_real_rate",),
+    ),
+    # payers by year, guarantors, triggers of participants
+    Fault(
+        "a payer's limit of a year that is one for all years",
+        "ledger.py",
+        "            totals[1] = 0.0\n            purses.in_year[:] = 0.0\n",
+        "            totals[1] = 0.0\n",
+        (PAYERS + "a_payers_limit_of_a_year_is_lost_to_it_or_carried_forward",),
+    ),
+    Fault(
+        "what a payer carries forward is lost",
+        "payers.py",
+        "purses.carried[p, k] += own - now",
+        "purses.carried[p, k] += 0.0",
+        (PAYERS + "a_payers_limit_of_a_year_is_lost_to_it_or_carried_forward",),
+    ),
+    Fault(
+        "a guarantor's share is of the loss that others left",
+        "waterfall.py",
+        "amount = v[row.amount_at] * whole",
+        "amount = v[row.amount_at] * loss",
+        (GUARANTORS,),
+    ),
+    Fault(
+        "a price a participant that heeds no trigger",
+        "ledger.py",
+        "if buckets[k, t, QUANTITY] > 0.0 and not blocked:",
+        "if buckets[k, t, QUANTITY] > 0.0:",
+        (CLAUSES + "a_price_a_participant_is_paid_once_a_hurdle_was_met",),
+    ),
+    Fault(
+        "results that are due later are called missing",
+        "settle.py",
+        "if min(map(self._months_after, lacking)) <= upto:",
+        "if min(map(self._months_after, lacking)) >= 0:",
+        ("test_term_sheets.py::test_what_is_planned_to_be_known_later_is_not_yet_due_and_what_was_due_is_not_applied",),
     ),
 ]
 

@@ -547,3 +547,39 @@ def test_clauses_that_others_name_have_a_limit():
         DealError, match=r"structures\.many\.pays: 61 clauses that others name .* are too many; allowed"
     ):
         loads(many_clauses(70, "unless", [f"c{i}" for i in range(61)]))
+
+
+# ---------------------------------------------------------------------------------------------------
+# Clauses for participants and fees that depend on the triggers of others
+# ---------------------------------------------------------------------------------------------------
+
+HURDLE = each({"lump_sum": 0}, when={"home": "at least 35"})
+
+
+def test_a_price_a_participant_is_paid_once_a_hurdle_was_met(tmp_path):
+    homes = {"for": "each participant", "amount": {"price": 100, "times": "home"}}
+    # 10 homes of the first cohort are known a quarter after each quarter of referral, the last 10 on the hurdle's day
+    after = {"hurdle": HURDLE, "homes": homes | {"only_if": "hurdle"}}
+    assert paid(tmp_path, {}, after) == 1000 + 3000  # in the file's order: the hurdle, then the homes of that day
+    before = {"hurdle": each({"lump_sum": 0}, when={"home": "at least 50"}), "homes": homes | {"only_if": "hurdle"}}
+    found = settled(tmp_path, {}, before)
+    assert found["payments"] == 0
+    assert "10 home, but 'hurdle' was not met before, and this needs it" in found["clauses"]["homes"]["reason"]
+    until = {"hurdle": each({"lump_sum": 0}, when={"home": "at least 35"}), "homes": homes | {"unless": "hurdle"}}
+    assert paid(tmp_path, {}, until) == 3000
+
+
+def test_a_fee_may_depend_on_a_trigger(tmp_path):
+    fee = {"for": "the contract", "due": "at the end", "amount": {"lump_sum": 900}}
+    for bound, amount in (("at least 35", 900), ("at least 50", 0)):
+        hurdle = each({"lump_sum": 0}, when={"home": bound})
+        found = settled(tmp_path, {}, {"hurdle": hurdle, "bonus": fee | {"only_if": "hurdle"}})
+        # service ends with the last referral in December 2021, homes of the first cohort are known in March 2021
+        assert found["payments"] == amount
+    assert "'hurdle' was not met before" in found["clauses"]["bonus"]["reason"]
+
+
+def test_a_condition_of_the_group_on_a_price_a_participant_says_how_it_is_written():
+    clause = {"for": "each participant", "when": {"home": "at least 10"}, "amount": {"price": 100, "times": "home"}}
+    with pytest.raises(DealError, match="for: each cohort, with price and times, or only_if a clause above"):
+        deal_of({}, clause)

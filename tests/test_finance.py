@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import json
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from simulator.dealfile import load, loads, show
 from simulator.observed import Observed, Row
 from simulator.run import simulate
 from simulator.settle import settle
+from simulator.terms import text as text_of
 from simulator.yamlfile import DealError
 
 YEARS = (2013, 2014, 2015, 2016)
@@ -265,6 +267,70 @@ def test_forms_of_a_guarantee(guarantee, pays):
     assert lender["guarantor_cost"] == pytest.approx(pays)
     assert lender["distributed"] == pytest.approx(pays)
     assert settled(finance, of_years(0.5, 0.5, 0.5), paid=500)["guarantor_cost"] == 0
+
+
+@pytest.mark.parametrize(
+    ("guarantees", "pays"),
+    [
+        # of a loss of 100: a share of the whole loss each, in whatever order
+        ([{"share_of_loss": "50%"}, {"share_of_loss": "20%"}], [50, 20]),
+        ([{"share_of_loss": "80%"}, {"share_of_loss": "60%"}], [80, 20]),  # no more than is left
+        ([{"amount": 30}, {"recovery": "75%"}], [30, 45]),  # tops up what the first left
+        ([{"recovery": "75%"}, {"amount": 30}], [75, 25]),
+        # on another day the loss is what is left by then
+        ([{"share_of_loss": "50%", "due": "2025-04"}, {"share_of_loss": "50%"}], [50, 25]),
+    ],
+    ids=str,
+)
+def test_several_guarantors_pay_in_the_order_of_the_file(guarantees, pays):
+    listed = [{"guarantor": name} | each for name, each in zip(("A", "B"), guarantees, strict=True)]
+    lender = settled(f"{{commitment: 200, guarantee: {json.dumps(listed)}}}", of_years(0.5, 0.5, 0.5))
+    assert lender["called"] == pytest.approx(100)
+    got = [sum(row["amount"] for row in lender["schedule"] if row["from"] == name) for name in ("A", "B")]
+    assert got == pytest.approx(pays)
+    assert lender["guarantor_cost"] == pytest.approx(sum(pays))
+
+
+def test_several_guarantors_have_their_fees_and_are_repaid_in_proportion():
+    listed = [
+        {"guarantor": "A", "amount": 15, "due": "2021-12", "fee": 3, "repaid": True},
+        {"guarantor": "B", "amount": 5, "due": "2021-12", "fee": 1, "repaid": True},
+        {"guarantor": "C", "share_of_loss": "100%", "due": "2021-12"},
+    ]
+    text = BOND.replace("service: 2020-01 to 2024-12", "service: 2020-01 to 2020-12")
+    finance = f"{{commitment: 200, guarantee: {json.dumps(listed)}}}"
+    lender = settled(finance, of_years(0.5, 0.5, 0.5), paid=10, text=text)
+    assert lender["called"] == pytest.approx(24)  # all of it is lost by the end of 2021, and 10 come a year later
+    assert lender["guarantor_cost"] == pytest.approx(24 - 4 - 10)
+    told = sib.explain(loads(text.replace("FINANCE", finance).replace("PAID", "10")))["structures"]["as signed"]
+    assert flows(told, "A") == pytest.approx({"2020-03-31": 3, "2021-12-31": -15, "2022-12-31": 7.5})
+    assert flows(told, "B") == pytest.approx({"2020-03-31": 1, "2021-12-31": -5, "2022-12-31": 2.5})
+    assert flows(told, "C") == pytest.approx({"2021-12-31": -4})
+
+
+def test_several_guarantors_are_named_and_their_mistakes_too():
+    deal = loads(
+        BOND.replace(
+            "FINANCE",
+            "{commitment: 200, guarantee: [{guarantor: A, amount: 5, of: investors}, "
+            "{guarantor: B, recovery: 80%, due: 2021-12, repaid: true}]}",
+        ).replace("PAID", "0")
+    )
+    assert loads(show(deal)) == deal
+    answers = simulate(deal, draws=8).to_dict()["structures"]["as signed"]["guarantor"]
+    assert answers["name"] == "A, B" and answers["cost"]["mean"] > 0
+    said = text_of(deal)
+    assert "A pays up to GBP 5 of the capital that was not repaid to investors, at the end; B tops the capital" in said
+    assert "that was repaid up to 80% of what was called, in 2021-12, and is repaid from what comes in later" in said
+    with pytest.raises(DealError) as caught:
+        loads(
+            BOND.replace("FINANCE", "{commitment: 200, guarantee: [{guarantor: provider, amount: 5}, {guarantor: B}]}")
+        )
+    lines = str(caught.value).splitlines()
+    assert any("guarantee.0.guarantor: the name stands for a party of every deal" in line for line in lines)
+    assert any("guarantee.1: says not exactly one thing" in line for line in lines)
+    with pytest.raises(DealError, match="there is none; allowed: a guarantee, or a list of them"):
+        loads(BOND.replace("FINANCE", "{commitment: 200, guarantee: []}").replace("PAID", "0"))
 
 
 def test_a_guarantor_is_repaid_from_what_comes_later_and_earns_a_fee():

@@ -16,6 +16,7 @@ LAYERS = [
         "ending_checks",
         "ending_words",
         "outcomes",
+        "present",
         "sobol",
         "waterfall",
         "agreement",
@@ -64,6 +65,7 @@ DESCRIPTION = {
     "schema",
     "grammar",
     "doubts",
+    "present",
 }
 
 

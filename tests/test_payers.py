@@ -58,6 +58,45 @@ def test_payers_by_layer_by_phase_and_by_share(tmp_path, payers, expected):
     assert found["payments"] == pytest.approx(sum(map(sum, expected.values())))
 
 
+@pytest.mark.parametrize(
+    ("payers", "expected"),
+    [
+        # 4,000 fall due in 2021 and 3,000 in 2022; what is above the city's 2,500 a year falls on the fund
+        ({"city": {"at_most_a_year": 2500}, "fund": {}}, {"city": [2500, 2500], "fund": [1500, 500]}),
+        # or stays the city's: 1,500 of 2021 are paid in January to March 2022, so that 1,000 are left for the 3,000
+        (
+            {"city": {"at_most_a_year": 2500, "over_the_year": "carried forward"}, "fund": {}},
+            {"city": [2500, 1500, 1000, 2000]},
+        ),
+        # within a limit for all years of 5,500: of the 3,000 it takes 1,500 on, and the fund has the rest
+        (
+            {"city": {"at_most_a_year": 2500, "over_the_year": "carried forward", "at_most": 5500}, "fund": {}},
+            {"city": [2500, 1500, 1000, 500], "fund": [1500]},
+        ),
+        # by share: half of everything, of which 1,000 a year
+        (
+            {"city": {"share": "50%", "at_most_a_year": 1000, "over_the_year": "carried forward"}, "fund": {}},
+            {"city": [1000, 1000, 1000, 500], "fund": [2000, 1500]},
+        ),
+    ],
+    ids=str,
+)
+def test_a_payers_limit_of_a_year_is_lost_to_it_or_carried_forward(tmp_path, payers, expected):
+    found = settled(tmp_path, {}, HOMES, payers=payers)
+    assert by_payer(found) == {payer: pytest.approx(amounts) for payer, amounts in expected.items()}
+    assert found["payments"] == pytest.approx(sum(map(sum, expected.values())))
+
+
+def test_what_a_payer_carries_forward_says_so(tmp_path):
+    payers = {"city": {"at_most_a_year": 600, "over_the_year": "carried forward"}}
+    found = settled(tmp_path, {}, HOMES, payers=payers)
+    assert "3,400 carried forward by city" in found["schedule"][0]["reason"]
+    assert found["schedule"][0]["limited_by"] == "payer"
+    assert any("carried forward by city from 2021" in row["reason"] for row in found["schedule"])
+    assert found["payments"] == pytest.approx(600 * 4)  # 2021 to 2024
+    assert "4,600 carried forward by city needs a later financial year" in str(found["not_yet_due"])
+
+
 def test_payers_by_clause(tmp_path):
     payers = {"city": {"of": "homes"}, "state": {"of": "exits", "share": "25%"}, "fund": {"of": "exits"}}
     found = settled(tmp_path, {}, {"homes": HOMES, "exits": EXITS}, payers=payers)
@@ -191,6 +230,7 @@ def test_costs_of_the_payers_are_the_twins_in_every_draw():
         ({"city": {"share": "uniform(10%, 20%)"}, "fund": "the rest"}, "a payer's share is uncertain"),
         ({"city": {"shares": "10%"}, "fund": "the rest"}, "did you mean 'share'"),
         ({"city": "a rest"}, "is neither a number"),
+        ({"city": {"over_the_year": "carried forward"}}, "nothing is above it; allowed: with at_most_a_year"),
     ],
     ids=str,
 )
@@ -204,12 +244,12 @@ def test_payers_are_said():
     payers = {
         "city": {"of": "homes", "share": "60%", "until": "2021-03", "at_most": 5000},
         "state": {"from": "2021-04", "share": "10%"},
-        "fund": "the rest",
+        "fund": {"at_most_a_year": 900, "over_the_year": "carried forward"},
     }
     shown = text(deal_of({}, {"homes": HOMES, "exits": EXITS}, payers=payers))
     assert (
-        "  In all, city pays 60% of 'homes' until 2021-03, at most USD 5,000; state pays 10% from 2021-04; "
-        "fund pays what is left." in shown
+        "  In all, city pays 60% of 'homes' until 2021-03, at most USD 5,000 in all; state pays 10% from 2021-04; "
+        "fund pays what is left, at most USD 900 in a financial year, the rest carried forward." in shown
     )
     assert "state and fund pay USD 10 for each unit of exit" in shown
 

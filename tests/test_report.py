@@ -251,12 +251,12 @@ def test_a_spreadsheet_recomputes_the_expected_path(dossier, tmp_path):
         sheet = book[f"Cash {number}"]
         assert sheet["A1"].value.startswith(name)
         found = _cash_of(sheet)
-        assert found["NPV, payers"] == pytest.approx(cash.net_present_value(PAYERS), rel=1e-9)
+        assert found["NPV, payers, at 2010-09-01"] == pytest.approx(cash.net_present_value(PAYERS), rel=1e-9)
         if cash.multiple() is None:
             continue
         assert found["multiple of the expected path"] == pytest.approx(cash.multiple(), rel=1e-9)
         assert found["IRR a year of the expected path"] == pytest.approx(cash.irr(), abs=1e-7)
-        assert found["NPV, investors"] == pytest.approx(cash.net_present_value(INVESTORS), rel=1e-9)
+        assert found["NPV, investors, at 2010-09-01"] == pytest.approx(cash.net_present_value(INVESTORS), rel=1e-9)
         last = 12 + len(cash.dates) + 1
         for column, party in enumerate(cash.flows, start=3):
             assert sheet.cell(12, column).value == party
@@ -274,6 +274,16 @@ def test_a_change_in_the_workbook_changes_its_return(dossier, tmp_path):
     sheet = _recomputed(workbook(dossier), tmp_path, better)["Cash 1"]
     assert _cash_of(sheet)["multiple of the expected path"] > dossier.cash["as signed"].multiple() + 0.1
     assert any(sheet.cell(row, 5 + len(dossier.cash["as signed"].flows)).value != 0 for row in range(13, 50))
+
+
+def test_present_values_name_their_rate_base_and_date(dossier, tmp_path):
+    html = page(dossier)
+    assert "present value (3.5% a year real, at 2010-09-01)" in html
+    assert "(6% a year nominal, at 2010-09-01)" in html
+    assert "payers at 3.5% a year real, inflation 2%" in html
+    summary = _recomputed(workbook(dossier), tmp_path)["Summary"]
+    labels = [summary.cell(row, 1).value for row in range(1, 30)]
+    assert "payers' cost, present value (3.5% a year real, at 2010-09-01)" in labels
 
 
 def test_texts_of_a_workbook_are_no_formulas():

@@ -499,4 +499,7 @@ def test_utah_settles_to_the_published_first_payment():
     """Society Impact (2015): of USD 281,000 saved, USD 267,000 went to the investors."""
     found = settled("utah")
     assert round(found["payments"], -3) == 267_000
-    assert found["payments_are"] == "at least"
+    assert found["payments_are"] == "exact"
+    grades = ["first", "second", "third", "fourth", "fifth", "sixth"]
+    assert [row["clause"] for row in found["not_yet_due"]] == [f"{each} grade" for each in grades]
+    assert found["not_applied"] == []

@@ -249,3 +249,100 @@ structures: {as signed: {rate_card: {days of housing: 19.25}}}
 """
     rows = "participants,days of housing,,intervention,29459,125\n"
     assert paid(tmp_path, text, rows)["payments"] == pytest.approx(567_085.75, abs=0.005)
+
+
+EXPOSURE = """
+cohorts: {tenants: {people: 250, referred: 2020-01 to 2020-06}}
+outcomes:
+  housed a year: {without_service: 20%, known_after: 12 months}
+  days housed: {counts: amount, of_those: housed a year, without_service: 300, spread: 90, known_after: 18 months}
+  days inside: {counts: amount, of_those: housed a year, better: fewer, without_service: 20, spread: 30,
+                known_after: 18 months}
+measures:
+  days that count: {sum_of: {days housed: 1, days inside: -1}, no_less_than: 0}
+structures:
+  as signed:
+    pays: {a price a day: {for: each cohort, amount: {price: 15.12, times: days that count}}}
+"""
+
+
+def test_days_from_a_qualifying_date_less_deductions(tmp_path):
+    """Only those who were housed for a year have days, and days inside are taken off."""
+    rows = "tenants,housed a year,,intervention,120,250\ntenants,days housed,,intervention,40000,250\n"
+    rows += "tenants,days inside,,intervention,1500,250\n"
+    assert paid(tmp_path, EXPOSURE, rows)["payments"] == pytest.approx(38_500 * 15.12)
+
+
+PRIORITY = """
+cohorts: {all: {people: 400, referred: 2020-01 to 2020-12}}
+outcomes:
+  in work: {without_service: 30%, known_after: 6 months}
+  in work from a priority group: {of_those: in work, without_service: 25%, known_after: 6 months}
+structures:
+  as signed:
+    rate_card: {in work: 3500, in work from a priority group: 700}
+"""
+
+
+def test_an_uplift_for_a_share_of_the_participants(tmp_path):
+    """A fifth more for those of a priority group, who are among those in work: a row of its own."""
+    rows = "all,in work,,intervention,130,400\nall,in work from a priority group,,intervention,40,400\n"
+    assert paid(tmp_path, PRIORITY, rows)["payments"] == 90 * 3500 + 40 * 4200
+
+
+FLOOR = """
+cohorts:
+  first: {people: 100, referred: 2020-01 to 2020-12}
+  second: {people: 100, referred: 2021-01 to 2021-12}
+outcomes: {in work: {without_service: 30%, known_after: 6 months}}
+measures: {everybody: {count_of: participants}}
+structures:
+  as signed:
+    pays:
+      jobs: {for: each cohort, amount: {price: 1000, times: in work}, at_least: 20000}
+      a minimum in all:
+        for: all cohorts that ran
+        when: {everybody: at least 150, in work: at least 0}    # waits for the results that jobs waits for
+        amount: {lump_sum: 75000}
+        less: jobs
+"""
+
+
+@pytest.mark.parametrize(
+    ("jobs", "parts"), [((10, 30), (50_000, 25_000)), ((40, 50), (90_000, 0)), ((0, 0), (40_000, 35_000))]
+)
+def test_a_minimum_of_each_cohort_and_one_in_all(tmp_path, jobs, parts):
+    rows = f"first,in work,,intervention,{jobs[0]},100\nsecond,in work,,intervention,{jobs[1]},100\n"
+    found = paid(tmp_path, FLOOR, rows)["clauses"]
+    assert (found["jobs"]["payments"], found["a minimum in all"]["payments"]) == parts
+
+
+LATER = """
+cohorts: {all: {people: 100, referred: 2020-01 to 2020-12}}
+outcomes:
+  grade:
+    without_service: {first_step: 50%}
+    steps:
+      first grade: {chance: 80%, after: 12 months}
+      second grade: {chance: 90%, after: 12 months}
+      third grade: {chance: 90%, after: 12 months}
+  at once: {without_service: 10%, known_after: 3 months}
+structures:
+  as signed:
+    pays:
+      one: {for: each cohort, amount: {price: 10, times: first grade}}
+      two: {for: each cohort, amount: {price: 10, times: second grade}}
+      three: {for: all cohorts that ran, amount: {price: 10, times: third grade}}
+      soon: {for: each cohort, amount: {price: 10, times: at once}}
+"""
+
+
+def test_what_is_planned_to_be_known_later_is_not_yet_due_and_what_was_due_is_not_applied(tmp_path):
+    found = paid(tmp_path, LATER, "all,first grade,,intervention,60,100\n")
+    assert found["payments"] == 600
+    waiting = {row["clause"]: row["needs"] for row in found["not_yet_due"]}
+    assert set(waiting) == {"two", "three"}
+    assert waiting["two"].endswith("planned to be known by 2022-12-31")
+    assert waiting["three"].endswith("planned to be known by 2023-12-31")
+    assert [row["rule"] for row in found["not_applied"]] == ["soon [all]"]
+    assert found["payments_are"] == "at least"

@@ -1073,6 +1073,7 @@ class _Play:
         rest = (amount - need) * then / rate
         shown = _percent(then) if clause.amount.share is not None else _plain(then)
         return need + rest, f"{how}{words}, which takes {_plain(need)}, and {shown} from there on"
+
     def _falls_away(self, clause: Clause) -> str:
         """Why a clause falls away because of the triggers of others, empty where it does not."""
         for other in clause.unless:

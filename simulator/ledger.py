@@ -622,6 +622,12 @@ def play(
         purses.carried[:] = 0.0
         purses.by_date[:] = 0.0
         purses.by_clause[:] = 0.0
+    # The usual agreement is played on these alone: a till and a single paper in memory cost half of the time
+    usual = has_finance and finance.usual == 1 and not reads_accounts
+    cash, arrears = till[CASH], till[ARREARS]
+    drawn, outstanding, received = 0.0, 0.0, 0.0
+    if usual:
+        drawn, outstanding, received = capital[0, CALLED], capital[0, OUT], capital[0, RECEIVED]
     for t in range(1, T + 1):
         new_year = year[t] != year[t - 1]
         if new_year:
@@ -629,7 +635,13 @@ def play(
             purses.in_year[:] = 0.0
         # 1 costs
         due = flows[OTHER_PARTIES, t] + flows[SERVICE, t] + flows[GUARANTOR_FEES, t]
-        if has_finance:
+        to_providers = 0.0
+        if usual:
+            paid = min(cash, arrears + due)
+            cash -= paid
+            arrears += due - paid
+            to_providers = paid - due
+        elif has_finance:
             if finance.usual == 0:
                 till[CASH] += flows[GRANTS, t]
                 flows[GUARANTORS, t] += flows[GUARANTOR_FEES, t]
@@ -838,7 +850,32 @@ def play(
         if not has_finance:
             flows[PROVIDERS, t] += flows[RECEIPTS, t]
             continue
-        till[CASH] += flows[RECEIPTS, t]
+        serving = t < last and t <= stop
+        if usual:
+            cash += flows[RECEIPTS, t]
+            held = _needed(planned, t, held_ahead, stop, T) + (reserve if serving else 0.0)
+            back = min(cash, arrears)
+            cash -= back  # one after the other, so that no rounding leaves less than nothing
+            free = max(cash - held, 0.0)
+            repaid = min(free, outstanding)
+            part = repaid + surplus_share * (free - repaid)
+            arrears -= back
+            cash -= free
+            outstanding -= repaid
+            received += part
+            flows[PROVIDERS, t] = to_providers + (back + (free - part))
+            if t < T:
+                need = 0.0 if all_at_once else _needed(planned, t, ahead, stop, T) + arrears
+                if need - cash > 1e-9 * need:
+                    call = min(need - cash, max(commitment - drawn, 0.0))
+                    cash += call
+                    drawn += call
+                    outstanding += call
+                    part -= call
+            flows[INVESTOR, t] = part
+            paper[0, t] = part
+        else:
+            till[CASH] += flows[RECEIPTS, t]
         if of_payments_at >= 0:
             part = v[of_payments_at] * flows[RECEIPTS, t]
             till[CASH] = max(till[CASH] - part, 0.0)
@@ -867,23 +904,7 @@ def play(
                 book.known,
                 scratch,
             )
-        serving = t < last and t <= stop
-        if finance.usual == 1:
-            held = _needed(planned, t, held_ahead, stop, T) + (reserve if serving else 0.0)
-            back = min(till[CASH], till[ARREARS])
-            till[CASH] -= back  # one after the other, so that no rounding leaves less than nothing
-            free = max(till[CASH] - held, 0.0)
-            repaid = min(free, capital[0, OUT])
-            part = repaid + surplus_share * (free - repaid)
-            till[ARREARS] -= back
-            till[CASH] -= free
-            capital[0, OUT] -= repaid
-            capital[0, REPAID] += repaid
-            capital[0, RECEIVED] += part
-            paper[0, t] += part
-            flows[INVESTOR, t] += part
-            flows[PROVIDERS, t] += back + (free - part)
-        elif till[CASH] > 0.0:
+        if not usual and till[CASH] > 0.0:
             held = _needed(planned, t, held_ahead, stop, T) + (reserve if serving else 0.0)
             pay_out(v, finance, t, T, a_year, held, serving, capital, paper, till, paid_to)
             flows[INVESTOR, t] += paid_to[0]
@@ -900,19 +921,13 @@ def play(
                 flows[GUARANTORS, t] -= paid
         # 5 capital
         if t < T:
-            need = 0.0 if all_at_once else _needed(planned, t, ahead, stop, T) + till[ARREARS]
-            if need - till[CASH] <= 1e-9 * need:
-                pass
-            elif finance.usual == 1:
-                call = min(need - till[CASH], max(commitment - capital[0, CALLED], 0.0))
-                till[CASH] += call
-                capital[0, CALLED] += call
-                capital[0, OUT] += call
-                paper[0, t] -= call
-                flows[INVESTOR, t] -= call
-            else:
-                flows[INVESTOR, t] -= call_capital(v, tranches, finance.in_turn, need, t, capital, paper, till)
-            short = till[CASH] < _needed(planned, t, 1, stop, T) * (1.0 - 1e-9)
+            if not usual:
+                cash, arrears = till[CASH], till[ARREARS]
+                need = 0.0 if all_at_once else _needed(planned, t, ahead, stop, T) + arrears
+                if need - cash > 1e-9 * need:
+                    flows[INVESTOR, t] -= call_capital(v, tranches, finance.in_turn, need, t, capital, paper, till)
+                    cash = till[CASH]
+            short = cash < _needed(planned, t, 1, stop, T) * (1.0 - 1e-9)
             if finance.stops_referrals == 1 and short and t < min(last, stop):
                 stop, cause = t, FOR_WANT_OF_MONEY
                 closed = t + 1 if finance.winds_up == 1 or terms.claims_end == 1 else T + 1
@@ -940,8 +955,14 @@ def play(
                     buckets,
                     flows,
                 )
-        flows[VEHICLE, t] = till[CASH]
-        broken = broken or till[CASH] < 0.0 or till[ARREARS] < 0.0
+        if not usual:
+            cash, arrears = till[CASH], till[ARREARS]
+        flows[VEHICLE, t] = cash
+        broken = broken or cash < 0.0 or arrears < 0.0
+    if usual:
+        till[CASH], till[ARREARS] = cash, arrears
+        capital[0, CALLED], capital[0, OUT], capital[0, RECEIVED] = drawn, outstanding, received
+        capital[0, REPAID] = drawn - outstanding
     paid_for = settled[:, :, PAID]
     real, counted = _really(v, clauses, rows, number, people_in, verified, additional, arms, paid_for)
     called = 0.0

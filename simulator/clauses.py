@@ -380,37 +380,42 @@ def table_amount(v: Floats, clause: Any, points: Any, level: float) -> float:
 
 
 @inner
-def settle_person(
+def settle_persons(
     records: Any,
-    row: int,
     order: Ints,
     outcome: Ints,
     price: Floats,
     limit: float,
+    left: Floats,
+    due: Floats,
     paid: Floats,
 ) -> None:
-    """Add one person's money after the cap per person to `paid` [K], outcomes by date and then in the card's order.
+    """Add the money of some people after the cap per person to `paid` [K], outcomes by date and then in the card's order.
 
     Parameters
     ----------
-    records, row
-        Verified outcomes [people, O], and the person.
+    records
+        Verified outcomes [O, people].
     order
-        Clauses in the order in which this person's outcomes are settled.
+        Clauses in the order in which a person's outcomes are settled.
     outcome, price
         Outcome and price of each clause.
     limit
         Cap per person in money.
+    left, due
+        Scratch [people or more], and [K, people or more].
     paid
-        Running total by clause; added to.
+        Running total by clause; added to, person by person.
     """
-    left = limit
-    for i in range(order.size):
-        k = order[i]
-        number = records[row, outcome[k]]
-        if number > 0:
-            amount = min(number * price[k], left)
-            paid[k] += amount
-            left -= amount
-            if left <= 0.0:
-                return
+    people = records.shape[1]
+    left[:people] = limit
+    for j in range(order.size):
+        record, each, now = records[outcome[order[j]]], price[order[j]], due[j]
+        for i in range(people):
+            amount = min(record[i] * each, left[i])
+            amount = amount if (record[i] > 0) & (left[i] > 0.0) else 0.0
+            left[i] -= amount
+            now[i] = amount
+    for i in range(people):  # clause by clause within, so that no sum waits for its last addition
+        for j in range(order.size):
+            paid[order[j]] += due[j, i]

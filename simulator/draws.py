@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator import ledger as book_of
-from simulator.clauses import Tally, settle_person
+from simulator.clauses import Tally, settle_persons
 from simulator.compiled import kernel
 from simulator.ledger import Book, Calendar, Terms, measure_payer, measure_tranche, play
 from simulator.outcomes import (
+    TILE,
     TRUE,
     VERIFIED,
     WITHOUT,
@@ -92,7 +93,7 @@ def simulate_outcomes(
         for d in range(values.shape[0]):
             refer_people(values[d], cohorts, blocks, out.people[d])
             most = max(most, out.people[d].sum())
-    records = np.zeros((most, size), record.dtype)
+    records = np.zeros((size, most), record.dtype)
     for d in range(values.shape[0]):
         v = values[d]
         draw = start + d
@@ -155,12 +156,15 @@ def settle_people(v: Floats, caps: CapTable, one: Outcomes, records: Any, capped
             price[k] = v[caps.rate_at[low + k]] if caps.counts[low + k] else 0.0
         limit = v[caps.limit_at[s]]
         paid = np.empty(high - low)
+        left, due = np.empty(TILE), np.empty((high - low, TILE))
         row = 0
         for b in range(one.people.size):
             paid[:] = 0.0
-            for _ in range(one.people[b]):
-                settle_person(records, row, order[:number], outcome, price, limit, paid)
-                row += 1
+            end = row + one.people[b]
+            while row < end:
+                tile = records[:, row : min(row + TILE, end)]
+                settle_persons(tile, order[:number], outcome, price, limit, left, due, paid)
+                row += tile.shape[1]
             for k in range(high - low):
                 capped[low + k, b] = paid[k]
 

@@ -156,7 +156,7 @@ def _records(
     """Person by person: which outcomes were verified, and when."""
     plan = shared.plan
     chances = new_chances(len(plan.outcome_names), plan.segments.share_at.size, plan.blocks.size)
-    records = np.zeros((max(1, int(one.people.sum())), len(plan.outcome_names)), record_type(plan).dtype)
+    records = np.zeros((len(plan.outcome_names), max(1, int(one.people.sum()))), record_type(plan).dtype)
     again = Outcomes(one.people, one.when, np.zeros_like(one.counts), one.arms)
     fill_levels(
         v,
@@ -192,9 +192,9 @@ def _records(
         for _ in range(int(one.people[b])):
             block.append(
                 [
-                    (name, int(one.when[o, b]), float(records[row, o]))
+                    (name, int(one.when[o, b]), float(records[o, row]))
                     for o, name in enumerate(plan.outcome_names)
-                    if records[row, o]
+                    if records[o, row]
                 ]
             )
             row += 1

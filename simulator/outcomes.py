@@ -31,15 +31,18 @@ from simulator.chance import (
     hypergeometric_quantile,
     negative_binomial_quantile,
     normal_quantile,
-    philox,
+    philox_blocks,
     poisson_quantile,
     uniform,
+    uniform_of_words,
 )
 from simulator.compiled import inner, kernel
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Keys = NDArray[np.uint64]
+Flags = NDArray[np.bool_]
+Words = NDArray[np.uint32]
 
 YES_OR_NO, EVENTS, MILESTONE, AMOUNT, SCORE = range(5)
 NODES = len(GAUSS_HERMITE_NODES)
@@ -47,6 +50,9 @@ _SLOTS = 1024  # Philox blocks reserved for a person's chain, so that adding a m
 _STRIDE = 16  # uniforms reserved for the nodes of one segment of one block
 _WORD = 2.0**-32
 _MOST_ICC = 0.999
+TILE = 256
+"""Most people who are worked side by side, person by person."""
+_LANES = 64  # and their number is filled up to a multiple of this: what is left of a vector would cost as much again
 WHOLE = 1000
 """Most people whose total may be drawn first and then split over blocks."""
 
@@ -178,6 +184,18 @@ class Outcomes(NamedTuple):
     arms: Floats  # [O, C, ARMS] total in the comparison arm, its effective size, and the contract's baseline in force
 
 
+class Tile(NamedTuple):
+    """Scratch of a few people of one block who are worked side by side, person by person."""
+
+    words: Words  # [4, TILE] a Philox block of each person: luck and evidence of one outcome, and of the next
+    proof: Words  # [4, TILE] evidence, where its replicate differs from that of luck
+    chance_of: Floats  # [TILE] scratch
+    class_of: Words  # [TILE]
+    has: Flags  # [O, TILE] whether a person has the outcome
+    would: Flags  # [O, TILE] and would without the service
+    able: Flags  # [2, TILE] whether a person can have the outcome at hand, with the service and without it
+
+
 class Chances(NamedTuple):
     """Scratch of one draw: levels by segment, chances of yes/no outcomes and milestones by class, counts by class."""
 
@@ -193,8 +211,7 @@ class Chances(NamedTuple):
     heads: Ints  # [K] people
     months: Floats  # [O] from referral to the outcome
     left: Ints  # [O, 3] people in time whose outcomes are not yet split over blocks; with the outcome; without service
-    has: NDArray[np.bool_]  # [O] whether a person has the outcome
-    would: NDArray[np.bool_]  # [O] and would without the service
+    tile: Tile
 
 
 @kernel
@@ -214,8 +231,15 @@ def new_chances(outcomes: int, segments: int, blocks: int) -> Chances:
         np.zeros(classes, np.int64),
         np.zeros(outcomes),
         np.zeros((outcomes, 3), np.int64),
-        np.zeros(outcomes, np.bool_),
-        np.zeros(outcomes, np.bool_),
+        Tile(
+            np.zeros((4, TILE), np.uint32),
+            np.zeros((4, TILE), np.uint32),
+            np.zeros(TILE),
+            np.zeros(TILE, np.uint32),
+            np.zeros((outcomes, TILE), np.bool_),
+            np.zeros((outcomes, TILE), np.bool_),
+            np.zeros((2, TILE), np.bool_),
+        ),
     )
 
 
@@ -902,92 +926,202 @@ def draw_people(
     out: Outcomes,
     records: Any,
 ) -> None:
-    """Fill the outcomes of one draw person by person, and `records` [people, O] of what was verified for each.
+    """Fill the outcomes of one draw person by person, and `records` [O, people] of what was verified for each.
 
-    People stand in order of referral, cohort by cohort. A person's milestones use two 32-bit words each (luck and
-    evidence), two milestones a Philox block; events, amounts and scores use 53-bit uniforms.
+    People stand in order of referral, cohort by cohort, and are worked outcome by outcome in tiles of one block. A
+    person's milestones use two 32-bit words each (luck and evidence), two milestones a Philox block; events, amounts
+    and scores use 53-bit uniforms.
     """
-    counts, when, people_of = out.counts, out.when, out.people
+    counts, when, people_of, tile = out.counts, out.when, out.people, chances.tile
     person_keys, chain_keys, proof_keys, evidence = keys.person, keys.chain, keys.proof, keys.evidence
-    served_chance, unserved_chance, level = chances.served, chances.unserved, chances.level
+    served, unserved, level, fresh, weight = chances.served, chances.unserved, chances.level, chances.fresh, chances.weight
+    words, proof, has, would, chance_of = tile.words, tile.proof, tile.has, tile.would, tile.chance_of
     counts[:] = 0.0
-    has, would, weight = chances.has, chances.would, chances.weight
-    share_at, level_at, fresh = segments.share_at, segments.level_at, chances.fresh
-    nodes = fill_weights(v, share_at, frailty_at, chances.weight)
-    classes = share_at.size * nodes
+    nodes = fill_weights(v, segments.share_at, frailty_at, weight)
+    classes = segments.share_at.size * nodes
     row = 0
     person = 0
     for b in range(blocks.size):
         c = blocks[b].cohort
-        claim = cohorts[c].claim
         if blocks[b].part == 0:
             person = 0
         if fresh[b]:
             fill_chances(v, table, frailty_at, chances, level[b], nodes)
-        for _ in range(people_of[b]):
-            k = 0
-            if classes > 1:
-                u = uniform(person_keys[c], draw, person)
-                mass = weight[0]
-                while k < classes - 1 and u > mass:
-                    k += 1
-                    mass += weight[k]
-            s = k // nodes
+        for start in range(0, people_of[b], TILE):
+            number = min(TILE, people_of[b] - start)
+            wide = (number + _LANES - 1) // _LANES * _LANES
+            class_of = tile.class_of[:wide]
+            able, able_without = tile.able[0, :wide], tile.able[1, :wide]
+            _fill_classes(person_keys[c], draw, person, weight[:classes], words, chance_of, class_of)
             pair = -1
             chain = -1
-            w0, w1, w2, w3 = philox(0, 0, 0)
             for o in range(table.size):
                 outcome = table[o]
-                records[row, o] = 0
+                key = chain_keys[outcome.chain, c]
+                record = records[o, row : row + number]
+                in_time = when[o, b] <= cohorts[c].claim
+                _fill_able(number, has, outcome.parent, outcome.instead, able)
+                _fill_able(number, would, outcome.parent, outcome.instead, able_without)
                 if outcome.before_at >= 0:
-                    u = uniform(chain_keys[outcome.chain, c], draw, person * _SLOTS + 2)
-                    w = uniform(chain_keys[outcome.chain, c], draw, person * _SLOTS + 3)
-                    relative = v[level_at[s, o]] if level_at[s, o] >= 0 else 1.0
-                    counts[o, b, BEFORE] += _total(u, w, 1.0, v[outcome.before_at] * relative, v, outcome)
-                able = outcome.parent < 0 or has[outcome.parent]
-                able_without = outcome.parent < 0 or would[outcome.parent]
-                if outcome.instead >= 0:
-                    able = able and not has[outcome.instead]
-                    able_without = able_without and not would[outcome.instead]
-                has[o] = False
-                would[o] = False
-                if not (able or able_without):
-                    continue
+                    relative_at = segments.level_at[:, o]
+                    _add_before(v, outcome, relative_at, class_of[:number], nodes, key, draw, person, counts[o, b])
                 if outcome.kind not in (YES_OR_NO, MILESTONE):
-                    u = uniform(chain_keys[outcome.chain, c], draw, person * _SLOTS)
-                    w = 0.5
-                    if outcome.kind == AMOUNT:
-                        w = uniform(chain_keys[outcome.chain, c], draw, person * _SLOTS + 1)
-                    if outcome.kind == SCORE and outcome.before_at >= 0:
-                        u = _after(v, outcome, u, uniform(chain_keys[outcome.chain, c], draw, person * _SLOTS + 2))
-                    true = _total(u, w, 1.0, level[b, o, s, 1], v, outcome) if able else 0.0
-                    counts[o, b, TRUE] += true
-                    if able_without:
-                        counts[o, b, WITHOUT] += _total(u, w, 1.0, level[b, o, s, 0], v, outcome)
-                    if able and when[o, b] <= claim:
-                        accepted = _accept(v, outcome, evidence[o, c], draw, person, true, 1.0)
-                        records[row, o] = accepted
-                        counts[o, b, VERIFIED] += accepted
+                    has[o] = False
+                    would[o] = False
+                    _measure_people(
+                        v,
+                        outcome,
+                        level[b, o],
+                        class_of,
+                        nodes,
+                        key,
+                        evidence[o, c],
+                        draw,
+                        person,
+                        able,
+                        able_without,
+                        in_time,
+                        record,
+                        counts[o, b],
+                    )
                     continue
+                evidence_key = proof_keys[outcome.chain, c]
                 if outcome.chain != chain or outcome.slot // 2 != pair:
                     chain, pair = outcome.chain, outcome.slot // 2
-                    w0, w1, w2, w3 = philox(chain_keys[chain, c], draw, person * _SLOTS + pair)
-                    if proof_keys[chain, c] != chain_keys[chain, c]:
-                        _, w1, _, w3 = philox(proof_keys[chain, c], draw, person * _SLOTS + pair)
-                odd = outcome.slot % 2 == 1
-                u = (float(w2 if odd else w0) + 0.5) * _WORD
-                has[o] = able and u < served_chance[o, k]
-                would[o] = able_without and u < unserved_chance[o, k]
-                counts[o, b, WITHOUT] += would[o]
-                counts[o, b, TRUE] += has[o]
-                if able and when[o, b] <= claim:
-                    e = (float(w3 if odd else w1) + 0.5) * _WORD
-                    if e >= v[outcome.missing_at] if has[o] else e < v[outcome.mistaken_at]:
-                        records[row, o] = 1
-                        counts[o, b, VERIFIED] += 1.0
-            person += 1
-            row += 1
+                    at = person * _SLOTS + pair
+                    philox_blocks(key, draw, at, 0, _SLOTS, wide, words)
+                    if evidence_key != key:
+                        philox_blocks(evidence_key, draw, at, 0, _SLOTS, wide, proof)
+                first = 2 * (outcome.slot % 2)
+                counts[o, b, TRUE] += _have(words[first], served[o], class_of, able, chance_of, has[o])
+                counts[o, b, WITHOUT] += _have(words[first], unserved[o], class_of, able_without, chance_of, would[o])
+                if in_time:
+                    shown = words[first + 1] if evidence_key == key else proof[first + 1]
+                    missing, mistaken = v[outcome.missing_at], v[outcome.mistaken_at]
+                    counts[o, b, VERIFIED] += _verify(shown, able, has[o], missing, mistaken, record)
+                else:
+                    record[:] = 0
+            person += number
+            row += number
     _count_additional(v, table, cohorts, blocks, when, counts)
+
+
+@inner
+def _fill_classes(key: int, draw: int, person: int, weight: Floats, words: Words, u: Floats, class_of: Words) -> None:
+    """Fill the classes of the people person.., from one uniform each."""
+    class_of[:] = 0
+    if weight.size == 1:
+        return
+    philox_blocks(key, draw, person, 0, 1, class_of.size, words)
+    for i in range(class_of.size):
+        u[i] = uniform_of_words(words[0, i], words[1, i])
+    mass = 0.0
+    for k in range(weight.size - 1):
+        mass += weight[k]
+        for i in range(class_of.size):
+            class_of[i] += np.uint32(u[i] > mass)
+
+
+@inner
+def _fill_able(number: int, has: Flags, parent: int, instead: int, able: Flags) -> None:
+    """Fill who can have an outcome: whoever has the one that it follows, and has not the one that excludes it.
+
+    Beyond the number of people, nobody.
+    """
+    able[:number] = True
+    able[number:] = False
+    if parent >= 0:
+        for i in range(able.size):
+            able[i] = has[parent, i]
+    if instead >= 0:
+        for i in range(able.size):
+            able[i] &= not has[instead, i]
+
+
+@inner
+def _have(word: Words, chance: Floats, class_of: Words, able: Flags, chance_of: Floats, has: Flags) -> int:
+    """Fill who has a yes/no outcome or milestone, given the chance of each class; return how many do."""
+    for i in range(able.size):  # a look-up apart from the comparison: the compiler can do both for many at once
+        chance_of[i] = chance[class_of[i]]
+    number = 0
+    for i in range(able.size):
+        it = able[i] & ((float(word[i]) + 0.5) * _WORD < chance_of[i])
+        has[i] = it
+        number += it
+    return number
+
+
+@inner
+def _verify(word: Words, able: Flags, has: Flags, missing: float, mistaken: float, record: Any) -> int:
+    """Fill for whom an outcome is verified, true or by mistake; return for how many."""
+    number = 0
+    for i in range(record.size):
+        e = (float(word[i]) + 0.5) * _WORD
+        it = (has[i] & (e >= missing)) | (able[i] & (not has[i]) & (e < mistaken))
+        record[i] = it
+        number += it
+    return number
+
+
+@inner
+def _add_before(
+    v: Floats,
+    outcome: Any,
+    level_at: Ints,
+    class_of: Words,
+    nodes: int,
+    key: int,
+    draw: int,
+    person: int,
+    counts: Floats,
+) -> None:
+    """Add to `counts` [COUNTS] what people had before the service."""
+    for i in range(class_of.size):
+        s = class_of[i] // nodes
+        u = uniform(key, draw, (person + i) * _SLOTS + 2)
+        w = uniform(key, draw, (person + i) * _SLOTS + 3)
+        relative = v[level_at[s]] if level_at[s] >= 0 else 1.0
+        counts[BEFORE] += _total(u, w, 1.0, v[outcome.before_at] * relative, v, outcome)
+
+
+@inner
+def _measure_people(
+    v: Floats,
+    outcome: Any,
+    level: Floats,
+    class_of: Words,
+    nodes: int,
+    key: int,
+    evidence: int,
+    draw: int,
+    person: int,
+    able: Flags,
+    able_without: Flags,
+    in_time: bool,
+    record: Any,
+    counts: Floats,
+) -> None:
+    """Add events, amounts or scores of people to `counts` [COUNTS], given the levels [S, 2]; fill `record`."""
+    for i in range(record.size):
+        record[i] = 0
+        if not (able[i] or able_without[i]):
+            continue
+        s = class_of[i] // nodes
+        at = (person + i) * _SLOTS
+        u = uniform(key, draw, at)
+        w = 0.5
+        if outcome.kind == AMOUNT:
+            w = uniform(key, draw, at + 1)
+        if outcome.kind == SCORE and outcome.before_at >= 0:
+            u = _after(v, outcome, u, uniform(key, draw, at + 2))
+        true = _total(u, w, 1.0, level[s, 1], v, outcome) if able[i] else 0.0
+        counts[TRUE] += true
+        if able_without[i]:
+            counts[WITHOUT] += _total(u, w, 1.0, level[s, 0], v, outcome)
+        if able[i] and in_time:
+            accepted = _accept(v, outcome, evidence, draw, person + i, true, 1.0)
+            record[i] = accepted
+            counts[VERIFIED] += accepted
 
 
 @inner

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator import outcomes as o_
-from simulator.clauses import EACH_PARTICIPANT, new_tally, settle_person
+from simulator.clauses import EACH_PARTICIPANT, new_tally, settle_persons
 from simulator.deal import (
     ACCOUNT,
     PARTICIPANTS,
@@ -1188,13 +1188,13 @@ def _after_cap_per_person(plan: Plan, name: str, blocks: Sequence[Block]) -> Flo
         for person in block.persons or ():
             paid = np.zeros(clauses.size)
             for day in sorted({day for _, day, _ in person}):
-                record = np.zeros((1, len(plan.outcome_names)), record_type(plan).dtype)
+                record = np.zeros((len(plan.outcome_names), 1), record_type(plan).dtype)
                 for what, when, number in person:
                     if when == day:
-                        record[0, plan.outcome_names.index(what)] += number
+                        record[plan.outcome_names.index(what), 0] += number
                 left = limit - paid.sum()
                 if left > 0:
-                    settle_person(record, 0, order, outcome, price, left, paid)
+                    settle_persons(record, order, outcome, price, left, np.empty(1), np.empty((order.size, 1)), paid)
             capped[0, :, b] += paid
     return capped
 

@@ -363,7 +363,7 @@ def test_the_cap_per_person_is_by_date_then_by_the_card_in_every_case_of_two_peo
     one = Outcomes(np.array([1, 1]), when, np.zeros((3, 2, 3)), np.zeros((3, 1, 2)))
     for persons in itertools.product(itertools.product((0, 1, 2), repeat=3), repeat=2):
         capped = np.zeros((3, 2))
-        settle_people(values, caps, one, np.array(persons, np.int32), capped)
+        settle_people(values, caps, one, np.array(persons, np.int32).T, capped)
         expected = [settled_by_hand(person, periods, prices, cap) for person in persons]
         assert capped.T.tolist() == expected, persons
 

@@ -168,10 +168,23 @@ def philox_blocks(
     number: int,
     words: NDArray[np.uint32],
 ) -> None:
-    """Fill `words` [4, any] with the blocks ``philox(key, c0 + i step_0, c1 + i step_1)``, block i < number in column i.
+    """Fill the first columns of `words`: the Philox blocks of counters that are a step apart.
 
-    The same words as `philox` one by one at a tenth of the time: in 32-bit words with 64-bit products the compiler
-    works on several blocks at once.
+    The same words as `philox` at a tenth of the time: in 32-bit words with 64-bit products the compiler works on
+    several blocks at once.
+
+    Parameters
+    ----------
+    key : uint64
+        From `key`.
+    c0, c1 : uint64
+        Counter of the first block, as in `philox`.
+    step_0, step_1 : int
+        What each following block adds to the two halves, neither carried into the other.
+    number : int
+        Blocks.
+    words : ndarray of uint32, shape (4, number or more)
+        Word by word; block i stands in column i.
     """
     k = np.uint64(key)
     low = np.uint64(c0)

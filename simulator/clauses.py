@@ -390,7 +390,9 @@ def settle_persons(
     due: Floats,
     paid: Floats,
 ) -> None:
-    """Add the money of some people after the cap per person to `paid` [K], outcomes by date and then in the card's order.
+    """Add the money of some people after the cap per person to `paid` [K].
+
+    A person's outcomes are settled by date and then in the card's order; clause by clause, for everybody at once.
 
     Parameters
     ----------

@@ -934,7 +934,8 @@ def draw_people(
     """
     counts, when, people_of, tile = out.counts, out.when, out.people, chances.tile
     person_keys, chain_keys, proof_keys, evidence = keys.person, keys.chain, keys.proof, keys.evidence
-    served, unserved, level, fresh, weight = chances.served, chances.unserved, chances.level, chances.fresh, chances.weight
+    level, fresh, weight = chances.level, chances.fresh, chances.weight
+    served, unserved = chances.served, chances.unserved
     words, proof, has, would, chance_of = tile.words, tile.proof, tile.has, tile.would, tile.chance_of
     counts[:] = 0.0
     nodes = fill_weights(v, segments.share_at, frailty_at, weight)
@@ -1008,7 +1009,7 @@ def draw_people(
 
 @inner
 def _fill_classes(key: int, draw: int, person: int, weight: Floats, words: Words, u: Floats, class_of: Words) -> None:
-    """Fill the classes of the people person.., from one uniform each."""
+    """Fill the classes of the people person.., from one uniform each; `words` and `u` are overwritten."""
     class_of[:] = 0
     if weight.size == 1:
         return

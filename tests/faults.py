@@ -78,6 +78,13 @@ FAULTS = [
         (CHANCE + "test_philox_gives_the_known_answers_of_random123",),
     ),
     Fault(
+        "nine rounds of Philox for ten, many blocks at once",
+        "chance.py",
+        "        for _ in range(10):\n            left",
+        "        for _ in range(9):\n            left",
+        (CHANCE + "test_many_blocks_at_once_are_those_of_one_by_one",),
+    ),
+    Fault(
         "negative binomial with twice the overdispersion",
         "chance.py",
         "    variance = mean * (1.0 + ratio)\n",
@@ -112,6 +119,20 @@ FAULTS = [
         "one.when[caps.outcome[low + order[i - 1]], 0] > when:",
         "one.when[caps.outcome[low + order[i - 1]], 0] >= when:",
         (PER_PERSON,),
+    ),
+    Fault(
+        "cap per person: the second tile of a block starts again with its first people",
+        "draws.py",
+        "                row += tile.shape[1]\n",
+        "                row += tile.shape[1]\n                end = row\n",
+        (ENGINES + "the_cap_per_person_is_that_of_each_of_many_people",),
+    ),
+    Fault(
+        "people of a second tile have the luck of the first",
+        "outcomes.py",
+        "            person += number\n",
+        "            person += 0\n",
+        (ENGINES + "everybody_of_a_large_cohort_has_the_luck_of_their_own_address",),
     ),
     Fault(
         "deadweight reported as its complement",

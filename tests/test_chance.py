@@ -179,11 +179,23 @@ def test_the_extreme_words_stay_inside_the_unit_interval(monkeypatch, word):
     assert u == (2.0**-53 if word == 0 else 1.0 - 2.0**-53)
 
 
+@pytest.mark.parametrize("number", [1, 63, 64, 65, 200])
+@pytest.mark.parametrize("steps", [(1, 0), (0, 1024), (3, 5)])
+def test_many_blocks_at_once_are_those_of_one_by_one(steps, number):
+    """Counters pass from the low word of each half into the high one."""
+    first = (2**32 - 2, 2**32 - 2048)
+    words = np.full((4, 200), 7, np.uint32)
+    chance.philox_blocks(KEY, *first, *steps, number, words)
+    one_by_one = [chance.philox(KEY, first[0] + i * steps[0], first[1] + i * steps[1]) for i in range(number)]
+    assert np.array_equal(words[:, :number].T, one_by_one)
+    assert (words[:, number:] == 7).all()
+
+
 def test_more_draws_extend_fewer_and_every_draw_has_its_own_address():
     many = chance.uniforms(KEY, 0, 1_000, 3)
     assert np.array_equal(many[:10], chance.uniforms(KEY, 0, 10, 3))
     assert np.array_equal(many[400:], chance.uniforms(KEY, 400, 600, 3))
-    assert many[17] == chance.uniform(KEY, 17, 3)
+    assert many.tolist() == [chance.uniform(KEY, draw, 3) for draw in range(1_000)]
     assert not np.intersect1d(many, chance.uniforms(KEY, 0, 1_000, 4)).size
     assert not np.intersect1d(many, chance.uniforms(OTHER_KEY, 0, 1_000, 3)).size
 

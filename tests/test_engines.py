@@ -22,9 +22,10 @@ from scipy.optimize import brentq
 from scipy.stats import chi2_contingency, norm
 
 from simulator import ledger, parameters
+from simulator.chance import philox
 from simulator.dealfile import loads
 from simulator.draws import CapTable, settle_people
-from simulator.outcomes import TRUE, VERIFIED, WITHOUT, Outcomes
+from simulator.outcomes import TILE, TRUE, VERIFIED, WITHOUT, Outcomes
 from simulator.plan import compile_plan
 from simulator.run import BLOCK, Simulation
 from simulator.yamlfile import dump, read
@@ -366,6 +367,64 @@ def test_the_cap_per_person_is_by_date_then_by_the_card_in_every_case_of_two_peo
         settle_people(values, caps, one, np.array(persons, np.int32).T, capped)
         expected = [settled_by_hand(person, periods, prices, cap) for person in persons]
         assert capped.T.tolist() == expected, persons
+
+
+def test_the_cap_per_person_is_that_of_each_of_many_people():
+    """More than are worked side by side, with prices that floats do not hold exactly."""
+    prices, cap = (100.1, 70.7, 30.3), 150.5
+    people = [TILE + 70, 3, 2 * TILE]
+    persons = np.random.default_rng(3).integers(0, 3, (3, sum(people)))
+    when = np.array([[2] * 3, [1] * 3, [2] * 3])
+    caps = CapTable(
+        first=np.array([0, 3]),
+        counts=np.ones(3, np.int64),
+        outcome=np.arange(3),
+        rate_at=np.arange(3),
+        limit_at=np.array([3]),
+    )
+    one = Outcomes(np.array(people), when, np.zeros((3, 3, 3)), np.zeros((3, 1, 2)))
+    capped = np.zeros((3, 3))
+    settle_people(np.array([*prices, cap]), caps, one, persons.astype(np.int32), capped)
+    by_hand = np.array([settled_by_hand(person, (2, 1, 2), prices, cap) for person in persons.T])
+    blocks = np.split(by_hand, np.cumsum(people)[:-1])
+    np.testing.assert_allclose(capped.T, [block.sum(axis=0) for block in blocks], rtol=1e-12)
+
+
+LARGE = """
+deal: a large cohort
+time: {start: 2020-01, step: year, horizon: 3 years}
+frailty_correlation: 0%
+cohorts:
+  all: {people: 700, referred: 2020-01 to 2020-12}
+outcomes:
+  job: {better: fewer, without_service: 60%, effect: -20%, evidence: {missing: 30%, mistaken: 10%}}
+  path:
+    steps: {first: {chance: 50%}, second: {chance: 40%}}
+structures:
+  as signed:
+    rate_card: {job: 100, first: 70, second: 20}
+    at_most: {per_person: 130}
+"""
+
+
+def test_everybody_of_a_large_cohort_has_the_luck_of_their_own_address():
+    """One by one from the words of Philox: two to an outcome, two milestones to a block, 1,024 blocks to a person."""
+    plan = compile_plan(loads(LARGE))
+    shared = Simulation(plan, 5, ["as signed"])
+    values, _ = parameters.values(plan, shared.value_keys, 0, 3)
+    out, _, _, _ = shared.outcomes(0, values)
+    for draw in range(3):
+        found = np.zeros((3, 3))
+        for person in range(700):
+            job = [(int(w) + 0.5) / 2**32 for w in philox(shared.keys.chain[0, 0], draw, 1024 * person)]
+            path = [(int(w) + 0.5) / 2**32 for w in philox(shared.keys.chain[1, 0], draw, 1024 * person)]
+            true = job[0] < 0.48
+            found[0] += true, job[0] < 0.6, job[1] >= 0.3 if true else job[1] < 0.1
+            first = path[0] < 0.5
+            second = first and path[2] < 0.4
+            found[1] += first
+            found[2] += second
+        assert np.array_equal(out.counts[draw, :, 0, [TRUE, WITHOUT, VERIFIED]].T, found)
 
 
 CAPPED = """

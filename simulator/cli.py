@@ -505,7 +505,8 @@ def plot(
 
     _say_if_compiling(quiet)
     try:
-        draw_to(loaded, figure, path, draws, seed, names, threads)
+        with _progress("draws", quiet) as progress:
+            draw_to(loaded, figure, path, draws, seed, names, threads, progress)
     except TooLargeError as error:
         raise click.UsageError(str(error)) from None
 

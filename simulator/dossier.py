@@ -14,8 +14,9 @@ from simulator import cash as cash_of
 from simulator.cases import cases
 from simulator.compare import compare
 from simulator.deal import Deal, needs_people
-from simulator.information import information
+from simulator.information import Arm, information, people_of
 from simulator.luck import luck
+from simulator.plan import compile_plan
 from simulator.result import Result
 from simulator.run import simulate
 from simulator.sensitivity import sensitivity
@@ -29,6 +30,8 @@ SIGNED, CONVENTIONAL = "as signed", "conventional"
 DRAWS = {"triggers": 16_384, "luck": 16_384, "sensitivity": 4_096, "stress": 4_096, "information": 16_384}
 """At most so many draws for each question, where no person is drawn alone."""
 PEOPLE_DRAWS = {"triggers": 2_048, "luck": 2_048, "sensitivity": 512, "stress": 512, "information": 2_048}
+ARMS = (0.25, 1.0, 4.0)
+"""Sizes of a comparison arm that are valued, times the one of the file, or else times the people of the deal."""
 MOST_CURVES = 6
 """Clauses of a structure whose pay-off is drawn; a card has too many to draw each."""
 
@@ -78,6 +81,13 @@ def few(deal: Deal, question: str, draws: int) -> int:
     return min(draws, (PEOPLE_DRAWS if needs_people(deal) else DRAWS)[question])
 
 
+def _arms(deal: Deal, asked: Mapping[str, Any], lead: str) -> list[Arm]:
+    """Comparison arms that are valued."""
+    sizes = asked["structures"][lead]["sizes"].get("comparison_arm") or ()
+    people = next((each["people"] for each in sizes if each["times"] == 1.0), 0.0) or people_of(compile_plan(deal))
+    return [Arm(float(round(times * people))) for times in ARMS if round(times * people) >= 1]
+
+
 def gather(
     deal: Deal,
     draws: int = 100_000,
@@ -113,6 +123,7 @@ def gather(
             progress(done, questions)
         return answer
 
+    told = step(triggers(deal, few(deal, "triggers", draws), seed, [lead], threads))
     moved = step(sensitivity(deal, few(deal, "sensitivity", draws), seed, [lead], threads))
     tornado = (moved["structures"][lead].get("multiple") or {}).get("tornado")
     result = step(simulate(deal, draws, seed, names, threads))
@@ -124,11 +135,13 @@ def gather(
         cash=step(cash_of.cash_flows(deal, min(draws, cash_of.DRAWS), seed, names)),
         terms={name: terms(deal, name) for name in names},
         curves={name: curve(deal, lead, name) for name in _one_for_each_driver(terms(deal, lead))},
-        triggers=step(triggers(deal, few(deal, "triggers", draws), seed, [lead], threads)),
+        triggers=told,
         luck=step(luck(deal, few(deal, "luck", draws), seed, [lead], threads)),
         sensitivity=moved,
         stress=step(stress(deal, draws=few(deal, "stress", draws), seed=seed, structures=[lead], threads=threads)),
-        information=step(information(deal, few(deal, "information", draws), seed, names, threads)),
+        information=step(
+            information(deal, few(deal, "information", draws), seed, names, threads, arms=_arms(deal, told, lead))
+        ),
         cases=None if not tornado else cases(deal, tornado, lead, few(deal, "sensitivity", draws), seed, threads),
         asked=asked or {},
     )

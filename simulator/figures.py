@@ -8,6 +8,7 @@ out by its meaning (a loss, a false or missed trigger) is hatched, too, so that 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -250,7 +251,7 @@ def of_sweep(pivots: Sequence[Any], currency: str) -> Figure:
 # ---------------------------------------------------------------------------------------------------------------
 
 
-def drawn(draw: Callable[..., None], *data: Any, width: float = 5.0, height: float = 3.0, **more: Any) -> Figure:
+def drawn(draw: Callable[..., None], *data: Any, width: float = 4.4, height: float = 2.8, **more: Any) -> Figure:
     """Make a figure of one panel in the style of the report: `draw(*data, axes, **more)`."""
     import matplotlib
 
@@ -277,6 +278,12 @@ def rendered(figure: Figure, form: str, salt: str = "sib") -> bytes:
 
 def _clip(name: str, length: int = 34) -> str:
     return name if len(name) <= length else name[: length - 1].rstrip() + "\u2026"
+
+
+def _wrapped(name: str, width: int = 26, most: int = 2) -> str:
+    """Break a name into so many lines; what does not fit is cut off."""
+    rows = textwrap.wrap(name, width) or [""]
+    return "\n".join([*rows[: most - 1], _clip(" ".join(rows[most - 1 :]), width)] if len(rows) > most else rows)
 
 
 def _bare(axes: Axes, *sides: str) -> None:
@@ -324,30 +331,20 @@ def spread(
     first = even - math.ceil((even - low) / width - 1e-9) * width
     edges = np.arange(first, high + 1.5 * width, width)
     middle = edges[:-1] + width / 2.0
+    on_bound = even + (1e-6 if below else -1e-6) * width
     for row, (name, each) in enumerate(known.items()):
-        counts, _ = np.histogram(np.clip(each, edges[0], edges[-1] - 1e-9 * width), edges)
+        # as the run says it, a hair beside the bound is on the bound, and that is no worse
+        shown = np.where(np.abs(each - even) <= 1e-9, on_bound, each)
+        counts, _ = np.histogram(np.clip(shown, edges[0], edges[-1] - 1e-9 * width), edges)
         base = -float(row)
-        # one value that many draws share would flatten all others: its bar is cut off, and its share written out
-        largest, second = np.sort(counts)[::-1][:2]
-        cut = 3.0 * second if second > 0 else float(largest)
-        heights = 0.66 * np.minimum(counts, cut) / min(float(largest), cut)
-        if largest > cut:
-            at = int(counts.argmax())
-            right = at < 0.8 * counts.size
-            axes.annotate(
-                f"\u2191 {largest / each.size:.0%}",
-                (middle[at], base + 0.66),
-                xytext=(5 if right else -5, 0),
-                textcoords="offset points",
-                ha="left" if right else "right",
-                va="top",
-                fontsize=8.5,
-            )
+        heights = 0.66 * _cut(counts, middle, base + 0.66, axes)
         bad = (middle < even) if below else (middle > even)
         axes.bar(middle[~bad], heights[~bad], width, bottom=base, color=colour, linewidth=0)
-        axes.bar(middle[bad], heights[bad], width, bottom=base, color=colour, alpha=0.45, hatch="////", linewidth=0)
+        axes.bar(middle[bad], heights[bad], width, bottom=base, color=colour, alpha=0.45, linewidth=0)
+        # on its own, since what makes a bar pale would fade its hatch away
+        axes.bar(middle[bad], heights[bad], width, bottom=base, color="none", hatch="////", linewidth=0)
         axes.axhline(base, color=QUIET, linewidth=0.6)
-        # as the run says it, a hair beside the bound is on the bound
+        axes.vlines(even, base, base + 0.72, color=INK, linewidth=1.0)
         share = float(np.mean(each < even - 1e-9 if below else each > even + 1e-9))
         axes.annotate(
             f"{_clip(name)}: {worse} in {share:.0%}",
@@ -355,12 +352,33 @@ def spread(
             xycoords=("axes fraction", "data"),
             va="bottom",
         )
-    axes.axvline(even, color=INK, linewidth=1.0)
     axes.set_ylim(-len(known) + 0.92, 1.12)
     axes.set_yticks([])
     axes.set_xlabel(label)
     _scale(axes.xaxis, unit)
     _bare(axes, "left")
+
+
+def _cut(counts: NDArray[np.int64], middle: Floats, top: float, axes: Axes) -> Floats:
+    """Return heights of bars within 1, the tallest at 1.
+
+    One value that many draws share would flatten all others: its bar is cut off, and its share written beside its top.
+    """
+    largest, second = np.sort(counts)[::-1][:2]
+    cut = 3.0 * second if second > 0 else float(largest)
+    if largest > cut:
+        at = int(counts.argmax())
+        right = at < 0.8 * counts.size
+        axes.annotate(
+            f"\u2191 {largest / counts.sum():.0%}",
+            (middle[at], top),
+            xytext=(5 if right else -5, 0),
+            textcoords="offset points",
+            ha="left" if right else "right",
+            va="top",
+            fontsize=8.5,
+        )
+    return np.asarray(np.minimum(counts, cut) / min(float(largest), cut))
 
 
 def multiples(result: Any, axes: Axes) -> None:
@@ -386,13 +404,13 @@ def cost_against(result: Any, axes: Axes, other: str = "conventional") -> None:
     spread(values, axes, unit=result.currency, label=label, even=0.0, worse="dearer", colour=BLUE, below=False)
 
 
-def _above(axes: Axes, place: float, name: str) -> None:
-    """Write a name above the axes at a place of its x axis."""
+def _above(axes: Axes, place: float, name: str, row: int = 0) -> None:
+    """Write a name above the axes at a place of its x axis, in the first row or one above it."""
     axes.annotate(
         name,
         (place, 1.0),
         xycoords=("data", "axes fraction"),
-        xytext=(0, 3),
+        xytext=(0, 3 + 11 * row),
         textcoords="offset points",
         ha="center",
         va="bottom",
@@ -422,12 +440,14 @@ def pay_off(
     top = float(y.max()) or 1.0
     span = float(x[-1] - x[0]) or 1.0
     cliffs = [i for i in range(1, x.size) if x[i] - x[i - 1] <= 2.5e-3 * span and abs(y[i] - y[i - 1]) > 0.01 * top]
+    named = [i for i in cliffs if abs(y[i] - y[i - 1]) > 0.15 * top]
     start = 0
     for stop in [*cliffs, x.size]:
         axes.plot(x[start:stop], y[start:stop], color=BLUE, linewidth=2.0, solid_capstyle="butt")
         start = stop
     for i in cliffs:
         axes.plot([x[i], x[i]], [y[i - 1], y[i]], color=BLUE, linewidth=1.0, linestyle=":")
+    for i in named:
         right = x[i] < x[0] + 0.7 * span
         axes.annotate(
             f"cliff: {show(y[i] - y[i - 1], currency)}",
@@ -437,9 +457,15 @@ def pay_off(
             ha="left" if right else "right",
             va="center",
         )
-    for place, name in marks:
-        axes.axvline(place, color=QUIET, linewidth=0.6, linestyle=(0, (2, 2)), zorder=0)
-        _above(axes, place, name)
+    ends = [-math.inf, -math.inf]
+    for place, name in sorted(marks):
+        reached = float(np.interp(place, x, y))
+        axes.vlines(place, reached, 1.08 * top, color=QUIET, linewidth=0.6, linestyle=(0, (2, 2)), zorder=0)
+        half = 0.0125 * len(name) * span
+        row = next((row for row, end in enumerate(ends) if place - half > end), None)
+        if row is not None:
+            _above(axes, place, name, row)
+            ends[row] = place + half
     axes.set_xlabel(label)
     axes.set_ylabel(f"paid, {currency}")
     axes.set_ylim(min(0.0, 1.05 * float(y.min())), 1.08 * top)
@@ -458,11 +484,10 @@ def budget(years: Sequence[Mapping[str, Any]], axes: Axes, *, currency: str) -> 
     most = np.array([np.nan if each["contractual_maximum"] is None else each["contractual_maximum"] for each in years])
     axes.plot(places, most, linestyle="none", marker="v", markersize=5, color=INK, markerfacecolor="none")
     axes.set_xticks(places, labels=[str(each["year"]) for each in years], rotation=45, ha="right")
+    axes.set_xlabel("financial year")
     axes.set_ylabel(f"cash a year, {currency}")
     _scale(axes.yaxis, currency)
-    words = "bar: expected    line up to: P95" + (
-        "" if np.isnan(most).all() else "    triangle: most the contract allows"
-    )
+    words = "bar: expected \u00b7 line up to: P95" + ("" if np.isnan(most).all() else " \u00b7 triangle: the most")
     axes.set_title(words, loc="left", fontweight="normal", fontsize=8.5)
 
 
@@ -491,7 +516,7 @@ def power(curve: Sequence[Mapping[str, Any]], axes: Axes, *, promised: float, un
     false = float(np.interp(0.0, x, y))
     missed = 1.0 - float(np.interp(promised, x, y))
     beside: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8.5}
-    words = f"paid though\nno effect: {false:.0%}"
+    words = f"paid, no\neffect:\n{false:.0%}"
     axes.annotate(words, (x[0], max(0.30, false + 0.12)), xytext=(5, 0), ha="left", va="bottom", **beside)
     words = f"unpaid though\nas {word}: {missed:.0%}"
     axes.annotate(words, (x[-1], min(0.55, 0.8 - missed)), xytext=(-3, 0), ha="right", va="top", **beside)
@@ -533,7 +558,7 @@ def fan(flows: Mapping[str, Floats], axes: Axes, *, years: Sequence[float], curr
 def _name_ends(axes: Axes, x: float, ends: Sequence[tuple[float, str, str]]) -> None:
     """Write names at the ends of lines, apart from each other, in ink beside a dot of the line's colour."""
     low, high = axes.get_ylim()
-    least = 0.10 * (high - low)
+    least = 0.15 * (high - low)
     places = [value for value, _, _ in sorted(ends)]
     for i in range(1, len(places)):
         places[i] = max(places[i], places[i - 1] + least)
@@ -543,7 +568,7 @@ def _name_ends(axes: Axes, x: float, ends: Sequence[tuple[float, str, str]]) -> 
         axes.annotate("\u25cf", where, xytext=(4, 0), textcoords="offset points", color=colour, va="center")
         words = name.replace(", ", ",\n").replace("service ", "service\n").replace("outcome ", "outcome\n")
         axes.annotate(
-            words, where, xytext=(14, 0), textcoords="offset points", va="center", fontsize=8.5, linespacing=0.9
+            words, where, xytext=(14, 0), textcoords="offset points", va="center", fontsize=8.5, linespacing=1.1
         )
 
 
@@ -580,7 +605,7 @@ def steps(parts: Sequence[tuple[str, float, str]], axes: Axes, *, label: str, un
             place = begin + amount
             axes.plot([place, place], [-row - 0.31, -row - 0.69], color=QUIET, linewidth=0.6)
     axes.axvline(0.0, color=INK, linewidth=0.8)
-    axes.set_yticks(-np.arange(len(rows)), labels=[_clip(name) for name, *_ in rows])
+    axes.set_yticks(-np.arange(len(rows)), labels=[_wrapped(name) for name, *_ in rows])
     axes.set_xlim(low - 0.02 * span, high + 0.22 * span)
     axes.set_xlabel(label)
     _scale(axes.xaxis, unit)
@@ -592,6 +617,13 @@ def _few_ticks(axes: Axes) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(5))
+
+
+def widest(swings: Mapping[str, Any], most: int = 8) -> list[tuple[str, Any]]:
+    """Return the numbers that move a metric most, the first one most; those that hardly move it are left out."""
+    rows = sorted(swings.items(), key=lambda each: -abs(each[1]["swing"]["value"]))[:most]
+    least = 0.01 * abs(rows[0][1]["swing"]["value"]) if rows else 0.0
+    return [each for each in rows if abs(each[1]["swing"]["value"]) >= least]
 
 
 def tornado(
@@ -616,7 +648,7 @@ def tornado(
         Where the metric breaks even, if it does.
     """
     mean = found["mean"]["value"]
-    rows = sorted(found["tornado"].items(), key=lambda each: -abs(each[1]["swing"]["value"]))[:most]
+    rows = widest(found["tornado"], most)
     for row, (_, each) in enumerate(rows):
         for key, alpha in (("low", 0.45), ("high", 1.0)):
             end = each[key]["value"]
@@ -627,25 +659,25 @@ def tornado(
     low, high = min(ends), max(ends)
     span = (high - low) or 1.0
     for row, (_, each) in enumerate(rows):
-        if abs(each["swing"]["value"]) < 0.06 * span:
+        if abs(each["swing"]["value"]) < 0.15 * span:
             continue
         for key, word in (("low", "p10"), ("high", "p90")):
             end = each[key]["value"]
             side: dict[str, Any] = (
                 {"xytext": (3, 0), "ha": "left"} if end >= mean else {"xytext": (-3, 0), "ha": "right"}
             )
-            axes.annotate(word, (end, -row), textcoords="offset points", va="center", fontsize=7.5, **side)
+            axes.annotate(word, (end, -row), textcoords="offset points", va="center", fontsize=8, **side)
     axes.vlines(mean, -len(rows) + 0.5, 0.5, color=INK, linewidth=0.8)
     axes.annotate(
         f"mean {show(mean, unit)}", (mean, 0.55), xytext=(0, 2), textcoords="offset points", ha="center", va="bottom"
     )
     if even is not None:
         axes.vlines(even, -len(rows) + 0.5, 0.5, color=INK, linewidth=0.8, linestyle="--")
-        if abs(even - mean) > 0.2 * span:
+        if abs(even - mean) > 0.35 * span:
             axes.annotate(
                 "breaks even", (even, 0.55), xytext=(0, 2), textcoords="offset points", ha="center", va="bottom"
             )
-    axes.set_yticks(-np.arange(len(rows)), labels=[_clip(names.get(name, name)) for name, _ in rows])
+    axes.set_yticks(-np.arange(len(rows)), labels=[_wrapped(names.get(name, name)) for name, _ in rows])
     axes.set_ylim(-len(rows) + 0.4, 1.0)
     axes.set_xlim(low - 0.12 * span, high + 0.12 * span)
     axes.set_xlabel(label)
@@ -654,6 +686,8 @@ def tornado(
     _bare(axes, "left")
 
 
+ON_BLUE, ON_LIGHT = "#ffffff", "#000000"
+"""Ink on a bar."""
 LAYERS = {"not_known": ("what we don't know", BLUE), "luck": ("luck", ORANGE), "measurement": ("measurement", PURPLE)}
 
 
@@ -672,12 +706,12 @@ def luck_or_skill(shares: Mapping[str, Mapping[str, Any] | None], axes: Axes) ->
             share = max(each[layer]["value"], 0.0)
             axes.barh(-row, share, 0.6, left=at, color=colour, linewidth=0)
             if share >= 0.09:
-                ink = "#000000" if colour == ORANGE else "#ffffff"
+                ink = ON_BLUE if colour == BLUE else ON_LIGHT
                 axes.text(at + share / 2, -row, f"{share:.0%}", ha="center", va="center", color=ink)
             at += share
-    for (word, colour), place in zip(LAYERS.values(), (0.0, 0.45, 0.62), strict=True):
+    for (word, colour), place in zip(LAYERS.values(), (0.0, 0.49, 0.65), strict=True):
         axes.annotate("\u25a0", (place, 0.42), color=colour, va="bottom")
-        axes.annotate(word, (place + 0.035, 0.42), va="bottom", fontsize=8.5)
+        axes.annotate(word, (place + 0.04, 0.42), va="bottom", fontsize=8.5)
     axes.set_yticks(-np.arange(len(rows)), labels=[name for name, _ in rows])
     axes.set_ylim(-len(rows) + 0.5, 0.85)
     axes.set_xlim(0.0, 1.0)
@@ -720,7 +754,7 @@ def information_worth(
         if costs and name in costs:
             axes.plot([costs[name]], [-row], marker="D", markersize=6, color=INK, markerfacecolor="none")
     axes.axvline(0.0, color=INK, linewidth=0.8)
-    axes.set_yticks(-np.arange(len(rows)), labels=[_clip((names or {}).get(name, name)) for name, _ in rows])
+    axes.set_yticks(-np.arange(len(rows)), labels=[_wrapped((names or {}).get(name, name)) for name, _ in rows])
     axes.set_xlabel(f"worth at most, {currency}")
     if costs:
         axes.set_title("diamond: what collecting the data costs", loc="left", fontweight="normal", fontsize=8.5)
@@ -736,7 +770,8 @@ def cases(values: Floats, points: Mapping[str, float], axes: Axes, *, label: str
     low, high = min(float(known.min()), *points.values()), max(float(np.quantile(known, 0.995)), *points.values())
     edges = np.linspace(low, high if high > low else low + 1.0, 49)
     counts, _ = np.histogram(np.clip(known, edges[0], edges[-1]), edges)
-    axes.bar(edges[:-1], counts / counts.max(), np.diff(edges), align="edge", color=VERMILION, alpha=0.6, linewidth=0)
+    middle = edges[:-1] + np.diff(edges) / 2.0
+    axes.bar(middle, _cut(counts, middle, 1.0, axes), np.diff(edges), color=VERMILION, alpha=0.6, linewidth=0)
     span = edges[-1] - edges[0]
     for i, (name, value) in enumerate(sorted(points.items(), key=lambda each: each[1])):
         below = float(np.mean(known < value - 1e-9))

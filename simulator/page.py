@@ -21,13 +21,26 @@ from simulator import __version__, figures, pictures
 from simulator import cash as cash_of
 from simulator.deal import Deal, is_share, quantity_of
 from simulator.dossier import CONVENTIONAL, MOST_CURVES, Dossier
+from simulator.information import EVERYTHING
 from simulator.present import brief, said
-from simulator.report import as_estimate, as_mean, as_money, as_number, as_percent, as_probability, as_ratio, as_years
+from simulator.report import (
+    as_break,
+    as_estimate,
+    as_mean,
+    as_money,
+    as_number,
+    as_percent,
+    as_probability,
+    as_ratio,
+    as_years,
+)
 
 Answers = Mapping[str, Any]
 Part = dict[str, Any]
 _MOST = 12
 """Rows of a table of unknowns."""
+_NAMED = 6
+"""Clauses that are named where there is room for some only."""
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -69,6 +82,8 @@ _VARIABLES = {
     figures.SKY: "sky",
     figures.INK: "ink",
     figures.QUIET: "guide",
+    figures.ON_BLUE: "on-blue",
+    figures.ON_LIGHT: "on-light",
 }
 """Colours that the page replaces, so that figures follow light and dark."""
 
@@ -162,7 +177,7 @@ def _flow(dossier: Dossier, found: Answers) -> list[Part]:
     payers += ", expected with their own costs" if payers else ""
     paid = (
         f"↓ pay {money(payments['mean'])} expected (p05 {figures.show(payments['p05'], currency)}, "
-        f"p95 {figures.show(payments['p95'], currency)}) for: {', '.join(lead.pays) or 'nothing'}"
+        f"p95 {figures.show(payments['p95'], currency)}) for: {_some(list(lead.pays)) or 'nothing'}"
     )
     delivery = float(paths.path(cash_of.DELIVERY).sum())
     others = float(paths.path(cash_of.OTHERS).sum())
@@ -197,6 +212,13 @@ def _flow(dossier: Dossier, found: Answers) -> list[Part]:
         other,
         *last,
     ]
+
+
+def _some(names: Sequence[str]) -> str:
+    """Name the first few and count the others."""
+    if len(names) <= _NAMED:
+        return ", ".join(names)
+    return f"{', '.join(names[: _NAMED - 1])} and {len(names) - _NAMED + 1} more"
 
 
 def _commitment(deal: Deal, lead: Any) -> str:
@@ -305,7 +327,7 @@ def _pay_off_table(deal: Deal, each: Any) -> Part | None:
             f"{row.result:.4g}" if not share else f"{100 * row.result:.4g}%",
             as_money(row.clause),
             as_money(row.structure),
-            row.what,
+            ", ".join(dict.fromkeys(row.what.split(", "))),
         ]
         for row in each.pay_offs
     ]
@@ -384,7 +406,7 @@ def _budget(dossier: Dossier) -> list[Part | None]:
 
 
 def _real(dossier: Dossier) -> list[Part | None]:
-    found, currency = dossier.triggers["structures"][dossier.lead], dossier.deal.currency
+    found = dossier.triggers["structures"][dossier.lead]
     rows = []
     for clause, each in found["triggers"].items():
         keys = ("probability", "false_trigger", "missed_trigger", "no_effect_if_met", "below_promise_if_met")
@@ -408,31 +430,99 @@ def _real(dossier: Dossier) -> list[Part | None]:
     drawn.append(_figure("luck", "Luck or skill", caption, pictures.luck(dossier.luck, dossier.lead)))
     parts.append(_figures(*drawn))
     for key, words in (("comparison_arm", "comparison arm"), ("cohort", "cohorts")):
-        sizes = (found.get("sizes") or {}).get(key) or []
-        rows = [
-            [
-                f"{each['times']:g} times",
-                *(as_probability(each[name]) for name in ("false_trigger", "missed_trigger", "no_effect_if_met")),
-                as_estimate(each["expected_payment"], as_money),
-                _cost_of_size(dossier, key, each["times"]),
-            ]
-            for each in sizes
+        parts += _sizes(dossier, key, words)
+    return [*parts, *_worth_of_evidence(dossier)]
+
+
+GOOD = 0.05
+"""Chance of a false, and of a missed trigger, that an evaluation usually allows."""
+
+
+def _sizes(dossier: Dossier, key: str, words: str) -> list[Part | None]:
+    """Say what the answers become with a sample of another size, and what that would cost."""
+    found, currency = dossier.triggers["structures"][dossier.lead], dossier.deal.currency
+    sizes = (found.get("sizes") or {}).get(key) or []
+    if not sizes:
+        return []
+    costs = dossier.deal.structures[dossier.lead].costs
+    delivery = float(dossier.cash[dossier.lead].path(cash_of.DELIVERY).sum())
+    rows = [
+        [
+            f"{each['times']:g} times",
+            f"{each['people']:,.0f}",
+            *(as_probability(each[name]) for name in ("false_trigger", "missed_trigger", "no_effect_if_met")),
+            as_estimate(each["expected_payment"], as_money),
+            *([as_money(each["times"] * delivery)] if key == "cohort" else []),
         ]
-        head = [f"size of the {words}", "paid, were there no effect", "unpaid, though as promised"]
-        head += ["no real effect, given paid", f"expected payment, {currency}", f"delivery, {currency}"]
-        parts.append(_table(f"The sample that would change it: {words} of other sizes", head, rows))
-        if key == "comparison_arm" and rows:
-            unpriced = "The file puts no price on people of a comparison arm; delivery is that of the planned cohorts."
-            parts.append(_text(unpriced, quiet=True))
+        for each in sizes
+    ]
+    head = [f"size of the {words}", "people", "paid, were there no effect", "unpaid, though as promised"]
+    head += ["no real effect, given paid", f"expected payment, {currency}"]
+    head += [f"delivery at the same cost a person, {currency}"] if key == "cohort" else []
+    parts = [_table(f"The sample that would change it: {words} of other sizes, all else as it is", head, rows)]
+    parts.append(_text(_enough(sizes)))
+    if key == "comparison_arm":
+        parts.append(_text("The file puts no price on people of a comparison arm.", quiet=True))
+    elif costs is None or costs.delivery is None or costs.delivery.form != "per person":
+        agreed = "The file agrees delivery as a sum and not by the head; here it is in proportion to people."
+        parts.append(_text(agreed, quiet=True))
     return parts
 
 
-def _cost_of_size(dossier: Dossier, key: str, times: float) -> str:
-    """What delivery costs where the sample has another size: more only where it is paid by the head."""
-    costs = dossier.deal.structures[dossier.lead].costs
-    delivery = float(dossier.cash[dossier.lead].path(cash_of.DELIVERY).sum())
-    by_head = costs is not None and costs.delivery is not None and costs.delivery.form == "per person"
-    return as_money(delivery * (times if key == "cohort" and by_head else 1.0))
+def _enough(sizes: Sequence[Answers]) -> str:
+    """Say which of the sizes is the smallest that is wrong seldom enough, both ways."""
+    keys = ("false_trigger", "missed_trigger")
+
+    def wrong(each: Answers) -> float:
+        return max((each[key] or {}).get("probability") or 0.0 for key in keys)
+
+    enough = [each for each in sizes if wrong(each) <= GOOD]
+    if enough:
+        return (
+            f"Of these sizes, {enough[0]['times']:g} times ({enough[0]['people']:,.0f} people) is the smallest that "
+            f"pays for nothing, and leaves what was promised unpaid, at most one time in {1 / GOOD:.0f} each."
+        )
+    best = min(sizes, key=wrong)
+    return (
+        "With none of these sizes are both of paying for nothing, and of leaving what was promised unpaid, as seldom "
+        f"as one time in {1 / GOOD:.0f}; nearest is {best['times']:g} times, with {wrong(best):.0%} of the worse one."
+    )
+
+
+def _worth_of_evidence(dossier: Dossier) -> list[Part | None]:
+    """Say what the deal's comparison arm, at several sizes, is worth to the payers' next decision like this one."""
+    found = dossier.information["decisions"].get("payer")
+    if found is None:
+        return [_text(note, quiet=True) for note in dossier.information["notes"]]
+    currency, later = dossier.deal.currency, dossier.information["later"]
+    rows = [
+        [
+            f"{each['comparison']:,.0f}",
+            as_estimate(each["worth"], as_money),
+            as_estimate(each["worth_later"], as_money),
+            figures.show(max(each["worth_later"]["value"], 0.0) / each["comparison"], currency),
+        ]
+        for each in found["arms"]
+    ]
+    head = ["people of the comparison arm", "worth, one later decision", "worth, all later decisions"]
+    head += ["at most for each of them"]
+    served = (
+        "The file does not say which later decisions the evidence will serve; one like this is counted."
+        if later["people"] is None
+        else f"The file says that it will serve {later['decisions']:g} later decisions about {later['people']:,.0f} "
+        f"people each, {later['times']:.2g} times what this one is about."
+    )
+    knowing = found["information"].get(EVERYTHING)
+    return [
+        _heading("What the evidence is worth to the payers"),
+        _text(
+            "When the deal has been evaluated, the payers will choose again, between these structures and nothing. A "
+            "comparison arm is worth what that choice gains by it; it is worth collecting where it costs less. "
+            f"{served} Knowing beforehand everything that nobody knows would be worth {currency} "
+            f"{as_estimate(knowing, as_money)} to this choice; without it the best is: {found['best']}."
+        ),
+        _table(f"Worth of a comparison arm, by its size, {currency}", head, rows),
+    ]
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -512,7 +602,8 @@ def _investment(dossier: Dossier) -> list[Part | None]:
     parts.append(_table("Loss, and loss given loss, by tranche", head, tranches))
     parts.append(
         _text(
-            "Returns are those of the deal, before fees of funds that hold it: gross. The file states no such fees.",
+            "Returns are gross: those of the deal, after all its own costs and before fees of a fund that holds it. No "
+            "fund fee is stated, so there is nothing to take off, and no net figure.",
             quiet=True,
         )
     )
@@ -528,7 +619,7 @@ def _breaks(dossier: Dossier) -> list[Part | None]:
     drivers = stress["drivers"]
     rows = []
     for driver, criteria in reverse.items():
-        cells = [_broken(each, drivers[driver]) for each in criteria.values()]
+        cells = [as_break(each, drivers[driver]) for each in criteria.values()]
         rows.append([driver, *cells])
     criteria = list(next(iter(reverse.values())))
     head = ["how far it can move before", *criteria]
@@ -586,24 +677,6 @@ def _cases(dossier: Dossier) -> list[Part | None]:
     ]
 
 
-def _broken(found: Answers | None, driver: Answers) -> str:
-    if found is None:
-        return "–"
-    if found["at"] is None:
-        if found["met"] != "as planned":
-            return str(found["met"])
-        until = found["until"]
-        return "already as planned" + ("" if until["at"] is None else f", until {_at(until, driver)}")
-    return f"at {_at(found, driver)}"
-
-
-def _at(found: Answers, driver: Answers) -> str:
-    if driver["words"].startswith("of"):
-        return f"{found['at']:.0%} {driver['words']}"
-    share = "better" in driver["words"]
-    return f"{found['at']:.1%} {driver['words']}" if share else f"{found['at']:.3g} {driver['words']}"
-
-
 def _drivers(dossier: Dossier, sensitivity: Answers) -> list[Part | None]:
     metrics = sensitivity["structures"][dossier.lead]
     found = metrics.get("multiple")
@@ -622,7 +695,8 @@ def _drivers(dossier: Dossier, sensitivity: Answers) -> list[Part | None]:
     head = ["number", "what is assumed", "multiple at p10", "multiple at p90", "breaks even at", "share of variance"]
     picture = pictures.tornado(sensitivity, dossier.lead)
     caption = (
-        "Mean multiple as one number goes from its 10th to its 90th percentile, others as drawn; dashed: breaks even."
+        "Mean multiple with one number at its 10th percentile (pale) and at its 90th (full), others as drawn; dashed: "
+        "breaks even."
     )
     return [
         _figures(_figure("tornado", "What moves the multiple", caption, picture)),
@@ -785,10 +859,16 @@ def _knowing(dossier: Dossier) -> list[Part | None]:
     parts.append(_figures(*drawn))
     for each in wanted:
         found = decisions[each]
+        if all(worth["value"] <= 0.0 for worth in found["information"].values()):
+            parts.append(
+                _text(f"Decision of the {each}: {found['best']}, and nothing known beforehand would change it.")
+            )
+            continue
         rows = sorted(found["information"].items(), key=lambda row: -row[1]["value"])[:_MOST]
         parts.append(
             _table(
-                f"Decision of the {each}: best without more knowledge is {found['best']}; worth at most, {currency}",
+                f"Decision of the {each}: best without more knowledge is \u201c{found['best']}\u201d; worth at most, "
+                f"{currency}",
                 ["number", "worth"],
                 [[names[path], as_estimate(worth, as_money)] for path, worth in rows],
             )

@@ -14,7 +14,7 @@ from simulator import cash as cash_of
 from simulator import figures
 from simulator.compare import compare
 from simulator.deal import Deal, is_share
-from simulator.dossier import CONVENTIONAL, few, lead_of
+from simulator.dossier import CONVENTIONAL, Progress, few, lead_of
 from simulator.information import information as information_of
 from simulator.luck import luck as luck_of
 from simulator.present import brief
@@ -40,7 +40,7 @@ PARTS = {key: word for key, (word, _) in _PARTS.items()}
 
 def spoken(path: str) -> str:
     """Write the path of a number for people."""
-    return path.removeprefix("outcomes.").replace("_", " ")
+    return path.removeprefix("outcomes.").removeprefix("structures.").replace("_", " ").replace(".", ", ")
 
 
 def _rows(number: int) -> float:
@@ -73,19 +73,11 @@ def pay_off(deal: Deal, each: Terms, points: Sequence[tuple[float, float]]) -> F
     """What a structure pays over the results of one clause."""
     if each.driver is None or not points:
         return None
-    marks = _apart([(row.result, row.what.split(",")[0]) for row in each.pay_offs if row.what], points)
+    # a bound shows as a jump or a bend
+    named = [(row.result, row.what.split(",")[0]) for row in each.pay_offs]
+    marks = [(place, name) for place, name in named if name not in {"", "a bound"}]
     share = is_share(deal, each.driver)
     return figures.drawn(figures.pay_off, points, label=each.driver, currency=deal.currency, share=share, marks=marks)
-
-
-def _apart(marks: Sequence[tuple[float, str]], points: Sequence[tuple[float, float]]) -> list[tuple[float, str]]:
-    """Leave out marks that would be written over each other."""
-    span = (points[-1][0] - points[0][0]) or 1.0
-    kept: list[tuple[float, str]] = []
-    for place, name in sorted(marks):
-        if not kept or (place - kept[-1][0]) / span > 0.0095 * (len(name) + len(kept[-1][1])):
-            kept.append((place, name))
-    return kept
 
 
 def budget(compared: Answers, lead: str) -> Figure | None:
@@ -135,7 +127,7 @@ def tornado(sensitivity: Answers, lead: str) -> Figure | None:
         else f"payers' cost, present value ({brief(sensitivity['present_values'], 'payer')}), {currency}",
         unit="" if is_multiple else currency,
         even=1.0 if is_multiple else None,
-        height=1.2 + 0.25 * min(len(found["tornado"]), 8),
+        height=1.1 + 0.31 * len(figures.widest(found["tornado"])),
     )
 
 
@@ -197,12 +189,13 @@ def price(compared: Answers, lead: str) -> Figure | None:
 
 
 def information(found: Answers, decision: str) -> Figure | None:
-    """What knowing each number could be worth at most for one decision."""
-    worth = found["decisions"].get(decision, {}).get("information")
+    """What knowing each number could be worth at most for one decision; None if nothing is worth knowing."""
+    worth = found["decisions"].get(decision, {}).get("information") or {}
+    worth = {path: each for path, each in worth.items() if each["value"] > 0.0}
     if not worth:
         return None
     names = {path: spoken(path) for path in worth}
-    height = 1.1 + 0.25 * min(len(worth), 8)
+    height = 1.0 + 0.31 * min(len(worth), 8)
     return figures.drawn(figures.information_worth, worth, currency=found["currency"], names=names, height=height)
 
 
@@ -235,6 +228,7 @@ def plot(
     seed: int = 1,
     structures: Sequence[str] | None = None,
     threads: int | None = None,
+    progress: Progress | None = None,
 ) -> Figure | None:
     """Ask what a figure needs and draw it.
 
@@ -246,6 +240,8 @@ def plot(
         One of :data:`PLOTS`.
     draws
         At most so many; questions that simulate many worlds take fewer.
+    progress
+        Called with the draws done and the draws in all; never where a figure needs few.
 
     Returns
     -------
@@ -262,13 +258,13 @@ def plot(
     lead = lead_of(deal, structures)
     names = [each for each in deal.structures if structures is None or each in structures]
     if name in {"multiple", "irr", "cost"}:
-        result = simulate(deal, draws, seed, names, threads)
+        result = simulate(deal, draws, seed, names, threads, progress)
         return {"multiple": multiple, "irr": irr, "cost": cost}[name](result)
     if name == "pay-off":
         first = next((each for each in terms(deal, lead) if each.driver is not None), None)
         return None if first is None else pay_off(deal, first, curve(deal, lead, first.clause))
     if name in {"budget", "price"}:
-        compared = compare(deal, draws, seed, [lead], budget=name == "budget", threads=threads)
+        compared = compare(deal, draws, seed, [lead], budget=name == "budget", threads=threads, progress=progress)
         return {"budget": budget, "price": price}[name](compared, lead)
     if name in {"fan", "typical", "bad"}:
         flows = cash_of.cash_flows(deal, min(draws, cash_of.DRAWS), seed, [lead])[lead]
@@ -276,11 +272,11 @@ def plot(
             return fan(flows, deal.currency)
         return waterfall(flows, typical_and_bad(flows)[name == "bad"], deal.currency)
     if name == "information":
-        known = information_of(deal, few(deal, name, draws), seed, [lead], threads)
+        known = information_of(deal, few(deal, name, draws), seed, [lead], threads, progress)
         return information(known, f"investor: {lead}")
     ask, question, draw = {
         "power": (triggers_of, "triggers", power),
         "luck": (luck_of, "luck", luck),
         "tornado": (sensitivity_of, "sensitivity", tornado),
     }[name]
-    return draw(ask(deal, few(deal, question, draws), seed, [lead], threads), lead)
+    return draw(ask(deal, few(deal, question, draws), seed, [lead], threads, progress), lead)

@@ -95,8 +95,11 @@ def draw_to(
     seed: int = 1,
     structures: Sequence[str] | None = None,
     threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write one figure of a deal; the ending of the file's name is its format.
+
+    Parameters are those of :func:`write_report`, and the name of the figure; `progress` is called with the draws done.
 
     Raises
     ------
@@ -113,7 +116,7 @@ def draw_to(
         hint = f"did you mean {near!r}?" if near else f"allowed: {', '.join(PLOTS)}"
         raise AskError(f"no figure is called {figure!r}; {hint}")
     draws = draws or (PEOPLE_DRAWS if needs_people(deal) else DRAWS)
-    drawn = plot(deal, figure, draws, seed, structures, threads)
+    drawn = plot(deal, figure, draws, seed, structures, threads, progress)
     if drawn is None:
         raise AskError(f"{figure!r} has nothing to show for this deal and structure; allowed: {', '.join(PLOTS)}")
     _write(path, rendered(drawn, ending))

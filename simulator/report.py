@@ -382,7 +382,7 @@ def stress_tables(data: Mapping[str, Any]) -> list[Any]:
             table = new_table(f"{name}: how far it can go before", "driver", said_of)
             for driver, found in each["reverse"].items():
                 said = data["drivers"][driver]
-                table.add_row(Text(driver), *(_breaks(found[key], said) for key in criteria))
+                table.add_row(Text(driver), *(as_break(found[key], said) for key in criteria))
             tables += [table, Text("")]
     return tables
 
@@ -403,7 +403,8 @@ def _signed(estimate: Mapping[str, Any] | None, show: Any) -> str:
     return f"{sign}{show(value)}" + ("" if error is None else f" ± {show(error)}")
 
 
-def _breaks(found: Mapping[str, Any] | None, driver: Mapping[str, Any]) -> str:
+def as_break(found: Mapping[str, Any] | None, driver: Mapping[str, Any]) -> str:
+    """Write how far a driver can move before a criterion is met, and where one that is met as planned is not."""
     if found is None:
         return "–"
     until = found.get("until")

@@ -473,3 +473,10 @@ def test_a_cohort_too_large_to_draw_person_by_person_is_refused(small):
     small.write_text(SMALL.replace("{job: 500}", "{job: 500}, at_most: {per_person: 600}"), encoding="utf-8")
     said = one_line(sib("run", small, "--draws", "10", "--set", "cohorts.all.people=1e12"))
     assert re.search(r"10 draws need about [\d.]+ GiB of memory", said)
+
+
+@posix
+def test_a_figure_shows_its_progress_on_a_terminal(tmp_path):
+    words = ["plot", AUGSBURG, "--figure", "multiple", "-o", tmp_path / "f.png", "--draws", "20k"]
+    assert "20000/20000" in on_a_terminal(words)
+    assert on_a_terminal([*words, "--quiet"]) == ""

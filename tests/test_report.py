@@ -18,11 +18,11 @@ from deals import SMALL
 
 from simulator import ledger
 from simulator.cases import cases
-from simulator.cash import INVESTORS, PAYERS
+from simulator.cash import DELIVERY, INVESTORS, PAYERS
 from simulator.cli import cli
 from simulator.dealfile import load, loads
 from simulator.dossier import gather
-from simulator.page import page
+from simulator.page import _enough, _some, page
 from simulator.plan import compile_plan
 from simulator.publish import write_report
 from simulator.run import Simulation
@@ -393,6 +393,97 @@ def test_a_browser_says_when_a_page_does_more(tmp_path):
     shutil.rmtree(tmp_path / "profile")
     _, console, requested = _opened(file, tmp_path)
     assert any("127.0.0.1:9" in url for url in requested)
+
+
+def test_ink_on_bars_can_be_read(html):
+    style = html[html.index("<style>") : html.index("</style>")]
+    for palette in re.findall(r":root \{(.*?)\}", style, flags=re.DOTALL):
+        colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", palette))
+        assert _contrast(colours["on-blue"], colours["blue"]) >= 4.5
+        for colour in ("orange", "purple"):
+            assert _contrast(colours["on-light"], colours[colour]) >= 4.5
+
+
+def test_the_sample_that_would_change_the_answers_has_people_a_cost_and_a_worth(dossier, html):
+    sizes = dossier.triggers["structures"]["as signed"]["sizes"]
+    text = " ".join(words for _, words in _Reader(html).texts)
+    for key in ("comparison_arm", "cohort"):
+        assert f"{sizes[key][-1]['people']:,.0f}" in text
+    delivery = dossier.cash["as signed"].path(DELIVERY).sum()
+    assert f"{4.0 * delivery:,.0f}" in text
+    arms = dossier.information["decisions"]["payer"]["arms"]
+    assert [each["comparison"] for each in arms] == [round(times * 29_000) for times in (0.25, 1.0, 4.0)]
+    for each in arms:
+        assert f"{each['worth']['value']:,.0f}".replace("-0", "0") in text
+    assert "No fund fee is stated" in " ".join(text.split())
+
+
+def _sizes(*wrong):
+    return [
+        {"times": times, "people": 100.0 * times, "false_trigger": {"probability": false}, "missed_trigger": missed}
+        for times, (false, missed) in zip((0.5, 1.0, 2.0), wrong, strict=True)
+    ]
+
+
+def test_the_smallest_sample_that_is_seldom_wrong_both_ways_is_named():
+    def p(value):
+        return {"probability": value}
+
+    said = _enough(_sizes((0.2, p(0.01)), (0.05, p(0.05)), (0.01, p(0.01))))
+    assert "1 times (100 people) is the smallest" in said
+    said = _enough(_sizes((0.01, p(0.3)), (0.02, p(0.21)), (0.01, p(0.4))))
+    assert "nearest is 1 times, with 21%" in said
+    assert "0.5 times (50 people)" in _enough(_sizes((0.01, None), (0.0, None), (0.0, None)))  # nothing was promised
+
+
+def test_a_long_list_of_clauses_is_counted():
+    assert _some(list("abcdef")) == "a, b, c, d, e, f"
+    assert _some(list("abcdefgh")) == "a, b, c, d, e and 3 more"
+
+
+SEEN = """<script>
+addEventListener("load", () => {
+  const found = [], box = each => each.getBoundingClientRect(), words = each => each.textContent;
+  const turned = each => (each.getAttribute("transform") || "").includes("rotate(-45");
+  const wide = document.body.scrollWidth;
+  if (wide > WIDTH) found.push("the page is " + wide + " wide");
+  for (const cell of document.querySelectorAll("th, td"))
+    if (cell.scrollWidth > cell.clientWidth + 1) found.push("runs over: " + words(cell));
+  for (const svg of document.querySelectorAll("figure svg")) {
+    const texts = [...svg.querySelectorAll("text")].filter(each => !turned(each)), whole = box(svg);
+    texts.forEach((text, i) => {
+      const a = box(text);
+      if (a.left < whole.left - 2 || a.right > whole.right + 2) found.push("is cut: " + words(text));
+      for (const other of texts.slice(0, i)) {
+        const b = box(other), across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+        const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+        if (across > 2 && down > 0.5 * Math.min(a.height, b.height)) found.push(words(text) + " over " + words(other));
+      }
+    });
+  }
+  document.title = found.length + " mistakes: " + found.slice(0, 5).join("; ");
+});
+</script>"""
+
+
+def _look(text, folder, width):
+    """How many things overlap, are cut off or widen the page, in a browser whose page is so many pixels wide."""
+    file = folder / f"seen{width}.html"
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
+    narrow = f"<style>html {{ width: {width}px }}</style>"
+    file.write_text(text.replace("</body>", narrow + SEEN.replace("WIDTH", str(width)) + "</body>"), encoding="utf-8")
+    dom, *_ = _opened(file, folder, f"--window-size={max(width, 500)},900", "--hide-scrollbars")
+    return re.search(r"<title>(\d+ mistakes.*?)</title>", dom, flags=re.DOTALL)[1]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_on_a_phone_and_a_screen_nothing_overlaps_or_is_cut(html, width, tmp_path):
+    assert _look(html, tmp_path, width) == "0 mistakes: "
+
+
+def test_a_browser_sees_what_overlaps(html, tmp_path):
+    worse = html.replace("overflow-wrap: anywhere; }", "white-space: nowrap; max-width: 3rem; }")
+    assert "runs over" in _look(worse, tmp_path, 1280)
 
 
 # -- Cases -------------------------------------------------------------------------------------------------------

@@ -359,16 +359,19 @@ def spread(
     _bare(axes, "left")
 
 
-def _cut(counts: NDArray[np.int64], middle: Floats, top: float, axes: Axes) -> Floats:
+def _cut(counts: NDArray[np.int64], middle: Floats, top: float, axes: Axes, lines: Sequence[float] = ()) -> Floats:
     """Return heights of bars within 1, the tallest at 1.
 
-    One value that many draws share would flatten all others: its bar is cut off, and its share written beside its top.
+    One value that many draws share would flatten all others: its bar is cut off, and its share written beside its top,
+    on the side that is free of upright `lines`.
     """
     largest, second = np.sort(counts)[::-1][:2]
     cut = 3.0 * second if second > 0 else float(largest)
     if largest > cut:
         at = int(counts.argmax())
-        right = at < 0.8 * counts.size
+        room = 0.2 * (middle[-1] - middle[0])
+        free = {side: not any(0.0 <= side * (x - middle[at]) <= room for x in lines) for side in (1, -1)}
+        right = free[1] if free[1] != free[-1] else at < 0.8 * counts.size
         axes.annotate(
             f"\u2191 {largest / counts.sum():.0%}",
             (middle[at], top),
@@ -771,7 +774,14 @@ def cases(values: Floats, points: Mapping[str, float], axes: Axes, *, label: str
     edges = np.linspace(low, high if high > low else low + 1.0, 49)
     counts, _ = np.histogram(np.clip(known, edges[0], edges[-1]), edges)
     middle = edges[:-1] + np.diff(edges) / 2.0
-    axes.bar(middle, _cut(counts, middle, 1.0, axes), np.diff(edges), color=VERMILION, alpha=0.6, linewidth=0)
+    axes.bar(
+        middle,
+        _cut(counts, middle, 1.0, axes, list(points.values())),
+        np.diff(edges),
+        color=VERMILION,
+        alpha=0.6,
+        linewidth=0,
+    )
     span = edges[-1] - edges[0]
     for i, (name, value) in enumerate(sorted(points.items(), key=lambda each: each[1])):
         below = float(np.mean(known < value - 1e-9))

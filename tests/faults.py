@@ -41,7 +41,9 @@ CHANCE = "test_chance.py::"
 COMPARED = "test_compare.py::test_"
 CLOSED = "test_closed_forms.py::test_"
 ENGINES = "test_engines.py::test_"
+FIGURES = "test_figures.py::test_"
 METRICS = "test_metrics.py::test_"
+REPORT = "test_report.py::test_"
 SOLVING = "test_solve.py::test_"
 SWEEPS = "test_sweep.py::test_"
 TWIN = "test_twin.py::test_twin_and_kernels_agree_on_whole_deals"
@@ -1061,6 +1063,139 @@ FAULTS = [
         "if min(map(self._months_after, lacking)) <= upto:",
         "if min(map(self._months_after, lacking)) >= 0:",
         ("test_term_sheets.py::test_what_is_planned_to_be_known_later_is_not_yet_due_and_what_was_due_is_not_applied",),
+    # pages, figures, workbooks
+    Fault(
+        "look: texts of a deal are not escaped",
+        "page.py",
+        "Environment(autoescape=True,",
+        "Environment(autoescape=False,",
+        (REPORT + "texts_of_a_deal_stay_texts",),
+    ),
+    Fault(
+        "look: a larger sample costs no more",
+        "page.py",
+        'as_money(each["times"] * delivery)',
+        "as_money(delivery)",
+        (REPORT + "the_sample_that_would_change_the_answers_has_people_a_cost_and_a_worth",),
+    ),
+    Fault(
+        "look: a sample that is seldom wrong one way is enough",
+        "page.py",
+        'return max((each[key] or {}).get("probability")',
+        'return min((each[key] or {}).get("probability")',
+        (REPORT + "the_smallest_sample_that_is_seldom_wrong_both_ways_is_named",),
+    ),
+    Fault(
+        "look: a row's name runs over the next column",
+        "page.html",
+        "max-width: 19rem; overflow-wrap: anywhere; }",
+        "max-width: 7rem; white-space: nowrap; }",
+        (REPORT + "on_a_phone_and_a_screen_nothing_overlaps_or_is_cut",),
+    ),
+    Fault(
+        "look: white on the light blue of the dark page",
+        "page.html",
+        "--on-blue: #000000;",
+        "--on-blue: #ffffff;",
+        (REPORT + "ink_on_bars_can_be_read",),
+    ),
+    Fault(
+        "look: gains are hatched",
+        "figures.py",
+        "bad = (middle < even) if below",
+        "bad = (middle > even) if below",
+        (FIGURES + "a_histogram_holds_every_draw",),
+    ),
+    Fault(
+        "look: a hair below the bound is a loss",
+        "figures.py",
+        "on_bound = even + (1e-6 if below",
+        "on_bound = even + (-1e-6 if below",
+        (FIGURES + "a_hair_beside_the_bound_is_on_the_bound_and_no_worse",),
+    ),
+    Fault(
+        "look: the label of a line on the line",
+        "figures.py",
+        "axes.vlines(even, base, base + 0.72,",
+        "axes.vlines(even, base, base + 1.0,",
+        (FIGURES + "nothing_runs_over_a_label",),
+    ),
+    Fault(
+        "look: a hatch that fades away",
+        "figures.py",
+        'bottom=base, color="none", hatch="////", linewidth=0)',
+        'bottom=base, color=colour, alpha=0.45, hatch="////", linewidth=0)',
+        (FIGURES + "what_is_hatched_shows_its_hatch",),
+    ),
+    Fault(
+        "look: a present value of the workbook a year off",
+        "workbook.py",
+        '^(-{whole(0)}/$B$5))"',
+        '^(-1-{whole(0)}/$B$5))"',
+        (REPORT + "a_spreadsheet_recomputes_the_expected_path",),
+    ),
+    Fault(
+        "look: a return of the workbook a period and not a year",
+        "workbook.py",
+        '{guess:.4f}))^B5-1"',
+        '{guess:.4f}))-1"',
+        (REPORT + "a_spreadsheet_recomputes_the_expected_path",),
+    ),
+    Fault(
+        "look: the payers' own costs are nobody's",
+        "cash.py",
+        "PAYERS: -book[book_of.RECEIPTS] - own,",
+        "PAYERS: -book[book_of.RECEIPTS],",
+        ("test_cash.py::test_cash_is_that_of_the_run_draw_by_draw",),
+    ),
+    Fault(
+        "look: the low case is low by number and not by what it does",
+        "cases.py",
+        '{"low": _WORSE if up else _BETTER,',
+        '{"low": _WORSE,',
+        (REPORT + "a_bad_case_is_worse_than_a_base_and_a_good_one_better",),
+    ),
+    Fault(
+        "look: the base case at the better decile",
+        "cases.py",
+        '"base": _MIDDLE,',
+        '"base": _BETTER,',
+        (REPORT + "the_base_case_is_a_world_with_every_number_at_its_median",),
+    ),
+    Fault(
+        "questions: the worths of the file beside the one that is asked",
+        "benefit.py",
+        "rows = plan.worths[~asked[plan.worths",
+        "rows = plan.worths[~(asked & False)[plan.worths",
+        ("test_information.py::test_a_value_that_is_given_replaces_those_of_the_file_for_this_outcome_only",),
+    ),
+    Fault(
+        "questions: worth without the worths of the file",
+        "benefit.py",
+        "total += present[:, j]",
+        "total += 0.0 * present[:, j]",
+        ("test_information.py::test_the_payer_s_net_benefit_is_that_of_the_comparison",),
+    ),
+    Fault(
+        "questions: an arm serves one later decision",
+        "information.py",
+        "None if each is None else times * each for key",
+        "None if each is None else each for key",
+        ("test_information.py::test_an_arm_of_the_file_is_as_good_as_the_file_says_and_serves_all_later_decisions",),
+    ),
+    Fault(
+        "questions: other sizes that are the same size",
+        "triggers.py",
+        "values[:, listed] *= times",
+        "values[:, listed] *= 1.0",
+        ("test_triggers.py::test_twice_the_people_are_twice_the_people",),
+    ),
+    Fault(
+        "questions: people of other sizes are those of the deal",
+        "triggers.py",
+        '"people": times * people}',
+        '"people": people}',
+        ("test_triggers.py::test_twice_the_people_are_twice_the_people",),
     ),
 ]
 

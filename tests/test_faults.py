@@ -11,7 +11,8 @@ def test_the_old_text_of_a_fault_is_in_the_source_exactly_once(fault):
     text = (TOP / "simulator" / fault.file).read_text(encoding="utf-8")
     assert text.count(fault.old) == 1
     assert fault.new != fault.old
-    compile(text.replace(fault.old, fault.new), fault.file, "exec")
+    if fault.file.endswith(".py"):
+        compile(text.replace(fault.old, fault.new), fault.file, "exec")
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)

@@ -300,3 +300,9 @@ def test_progress_of_a_figure_is_said_on_a_terminal_only(deal, monkeypatch):
         told.clear()
         pictures.plot(deal, name, 16, progress=lambda done, total: told.append((done, total)))
         assert told, name
+
+
+def test_the_share_of_a_bar_that_is_cut_off_stands_where_no_case_does():
+    values = np.concatenate([np.full(900, 1.5), np.linspace(0.0, 3.0, 100)])
+    for point in (1.3, 1.7):
+        assert _crossed(figures.drawn(figures.cases, values, {"base": point}, label="multiple", height=2.4)) == []

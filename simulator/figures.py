@@ -774,14 +774,8 @@ def cases(values: Floats, points: Mapping[str, float], axes: Axes, *, label: str
     edges = np.linspace(low, high if high > low else low + 1.0, 49)
     counts, _ = np.histogram(np.clip(known, edges[0], edges[-1]), edges)
     middle = edges[:-1] + np.diff(edges) / 2.0
-    axes.bar(
-        middle,
-        _cut(counts, middle, 1.0, axes, list(points.values())),
-        np.diff(edges),
-        color=VERMILION,
-        alpha=0.6,
-        linewidth=0,
-    )
+    heights = _cut(counts, middle, 1.0, axes, list(points.values()))
+    axes.bar(middle, heights, np.diff(edges), color=VERMILION, alpha=0.6, linewidth=0)
     span = edges[-1] - edges[0]
     for i, (name, value) in enumerate(sorted(points.items(), key=lambda each: each[1])):
         below = float(np.mean(known < value - 1e-9))

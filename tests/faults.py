@@ -1063,6 +1063,7 @@ FAULTS = [
         "if min(map(self._months_after, lacking)) <= upto:",
         "if min(map(self._months_after, lacking)) >= 0:",
         ("test_term_sheets.py::test_what_is_planned_to_be_known_later_is_not_yet_due_and_what_was_due_is_not_applied",),
+    ),
     # pages, figures, workbooks
     Fault(
         "look: texts of a deal are not escaped",

@@ -217,15 +217,15 @@ FAULTS = [
     Fault(
         "people without their frailty",
         "outcomes.py",
-        "while k < classes - 1 and u > mass:",
-        "while k < 4:",
+        "class_of[i] += np.uint32(u[i] > mass)",
+        "class_of[i] = 4",
         (KINDS, FRAILTY),
     ),
     Fault(
         "people without the service do as with it",
         "outcomes.py",
-        "would[o] = able_without and u < unserved_chance[o, k]",
-        "would[o] = able_without and u < served_chance[o, k]",
+        "_have(words[first], unserved[o], class_of,",
+        "_have(words[first], served[o], class_of,",
         (KINDS,),
     ),
     Fault(
@@ -301,8 +301,8 @@ FAULTS = [
     Fault(
         "one size of amounts for all",
         "outcomes.py",
-        "gamma_quantile(w, some * shape) * mean / shape",
-        "gamma_quantile(w, shape) * some * mean / shape",
+        "return gamma_quantile(w, some * shape), shape",
+        "return gamma_quantile(w, shape) * some, shape",
         ("test_kinds.py::test_an_amount_has_the_variance_of_a_compound",),
     ),
     Fault(
@@ -358,15 +358,15 @@ FAULTS = [
     Fault(
         "cap per person not applied",
         "clauses.py",
-        "amount = min(number * price[k], left)",
-        "amount = number * price[k]",
+        "amount = min(record[i] * each, left[i])",
+        "amount = record[i] * each",
         (PER_PERSON,),
     ),
     # waterfall
     Fault(
         "capital called without counting cash in hand",
         "ledger.py",
-        "call = min(need - till[CASH], max(",
+        "call = min(need - cash, max(",
         "call = min(need, max(",
         (CLOSED + "capital_is_called_one_period_ahead_and_two_where_the_deal_says_so", TWIN),
     ),
@@ -395,7 +395,7 @@ FAULTS = [
     Fault(
         "what the provider advanced is never repaid",
         "ledger.py",
-        "            back = min(till[CASH], till[ARREARS])\n",
+        "            back = min(cash, arrears)\n",
         "            back = 0.0\n",
         (CLOSED + "what_the_provider_advanced_is_repaid_before_the_investors",),
     ),
@@ -868,8 +868,8 @@ FAULTS = [
     Fault(
         "questions: evidence of people is luck",
         "outcomes.py",
-        "if proof_keys[chain, c] != chain_keys[chain, c]:",
-        "if chain < -1:",
+        "evidence_key = proof_keys[outcome.chain, c]",
+        "evidence_key = key",
         ("test_luck.py::test_people_drawn_one_by_one_have_the_same_shares",),
     ),
     Fault(

@@ -383,7 +383,8 @@ class _Play:
     ) -> None:
         self.deal, self.time, self.T = deal, deal.time, deal.time.periods
         self.terms, self.here = deal.structures[structure], ("structures", structure)
-        self.values, self.expected, self.happened = values, expected, happened
+        # The plan is told from what happens by which of the two is read: in a settlement they have the same numbers.
+        self.values, self.expected, self.happened = values, dict(expected), happened
         self.first, self.last = service_periods(deal)
         self.never = self.T + 1
         self.stop = self.never if happened.stop is None else happened.stop

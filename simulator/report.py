@@ -256,6 +256,13 @@ def settle_tables(data: Mapping[str, Any]) -> list[Any]:
         for clause, found in each["clauses"].items():
             table.add_row(Text(f"  {clause}"), as_money(found["payments"]), Text(found["reason"]))
         tables.append(table)
+        for tranche, own in _classes(investor).items():
+            gets = f"called {as_money(own['called'])}, receives {as_money(own['distributed'])}"
+            if own["multiple"] is not None:
+                gets += f", multiple {as_ratio(own['multiple'])}, IRR {as_percent(own['irr'])} a year"
+            tables.append(Text(f"  investors, {tranche}: {gets}"))
+        if investor is not None and investor["guarantor_cost"]:
+            tables.append(Text(f"  guarantees pay {as_money(investor['guarantor_cost'])}"))
         for row in each["not_applied"]:
             tables.append(Text(f"  not applied: {row['rule']}; needs {row['needs']}"))
         for row in each["not_yet_due"]:
@@ -264,6 +271,12 @@ def settle_tables(data: Mapping[str, Any]) -> list[Any]:
             tables.append(Text(f"  assumed: {text}"))
         tables.append(Text(""))
     return tables
+
+
+def _classes(investor: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Give the classes of investors, where there are several."""
+    classes: Mapping[str, Any] = {} if investor is None else investor.get("tranches", {})
+    return classes if len(classes) > 1 else {}
 
 
 def explain_tables(data: Mapping[str, Any]) -> list[Any]:

@@ -123,6 +123,8 @@ def text(deal: Deal) -> str:
             lines += [f"  {each.clause}: {each.sentence}"]
             if each.pay_offs:
                 lines += _table(deal, each)
+                if said.pays[each.clause].amount.until is not None:
+                    lines += ["    (the tables are at what is paid before the return is reached, not after)"]
             lines += [f"    cliff: {cliff}" for cliff in each.cliffs]
             lines += [f"    perverse: {point}" for point in each.perverse]
         if said.limits:

@@ -513,6 +513,16 @@ def test_results_may_say_what_ended_the_deal(tmp_path):
         settled(tmp_path, text, "ended_by: too late\n")
 
 
+def test_nobody_plans_for_an_overrun_in_a_settlement_either(tmp_path):
+    plain, found = (
+        settled(tmp_path, structure(card(4), costs=f"costs: {{delivery: 100 a year{more}}}"))["investor"]
+        for more in ("", ', overrun: "uniform(10%, 30%)"')
+    )
+    first, also = plain["schedule"][0], found["schedule"][0]
+    assert first["amount"] == also["amount"] > 0  # the first call is planned, without the overrun of 20% on average
+    assert found["multiple"] < plain["multiple"]
+
+
 def test_compensation_by_the_capital_outstanding_rests_on_what_was_really_called(tmp_path):
     text = structure(compensated("{share: 50%, times: capital outstanding}"))
     # planned: 100 called, 20 received, 80 called for year 2, 20 received and repaid: 160 outstanding

@@ -8,11 +8,13 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import simulator as sib
 from simulator import settle as settle_again
+from simulator.cli import cli
 from simulator.dealfile import loads
 from simulator.observed import Amount, Observed, Row, read
 from simulator.run import DefectError
@@ -1087,3 +1089,31 @@ def test_twin_and_kernels_agree_on_any_results(observed):
         assert math.fsum(c["payments"] for c in answer["clauses"].values()) == pytest.approx(answer["payments"])
         assert answer["payments"] <= min(cap, answer["uncapped_payments"]) * (1 + 1e-9)
         assert answer["payments_are"] in {"exact", "at most", "at least"}
+
+
+def test_the_table_says_what_each_class_of_investors_and_the_guarantors_pay_and_receive(tmp_path):
+    deal = tmp_path / "deal.yaml"
+    deal.write_text(
+        dedent("""
+        deal: Two classes
+        time: {start: 2020-01, step: year, horizon: 4 years}
+        cohorts: {all: {people: 10, referred: 2020-01 to 2020-12}}
+        outcomes: {job: {without_service: 20%, known_after: 12 months}}
+        structures:
+          as signed:
+            payers: {city: 100%}
+            rate_card: {job: 100}
+            costs: {delivery: 1000 a year}
+            finance:
+              called: at the start
+              tranches: {senior: {commitment: 400}, junior: {commitment: 600}}
+              guarantee: {guarantor: a foundation, of: junior, share_of_loss: 50%}
+        """)
+    )
+    results = written("cohort,outcome,value,size\nall,job,7,10\n", tmp_path)
+    said = CliRunner().invoke(cli, ["settle", str(deal), "--results", str(results)])
+    assert said.exit_code == 0
+    # 700 come in: 400 for the senior capital, 300 for the junior, half of whose loss of 300 is made good
+    assert "investors, senior: called 400, receives 400, multiple 1.000, IRR 0.0% a year" in said.output
+    assert "investors, junior: called 600, receives 450, multiple 0.750" in said.output
+    assert "guarantees pay 150" in said.output

@@ -165,3 +165,11 @@ def test_any_deal_has_terms(deal):
             assert each.sentence.endswith(".")
             assert all(row.clause >= 0 and row.structure >= row.clause - 1e-9 * row.structure for row in each.pay_offs)
     assert text(deal)
+
+
+def test_tables_say_that_they_stop_short_of_a_return_after_which_a_share_changes():
+    clause = "{for: all cohorts that ran, amount: {price: 50, times: home%s}}"
+    note = "the tables are at what is paid before the return is reached, not after"
+    finance = "    finance: {commitment: 1000}\n"
+    assert note in text(loads(DEAL + f"      it: {clause % ', until: {investors: 5% a year}, then: 20'}\n{finance}"))
+    assert note not in text(loads(DEAL + f"      it: {clause % ''}\n{finance}"))

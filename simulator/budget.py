@@ -93,6 +93,14 @@ class _Terms:
     def _most(self, at: int) -> float:
         return self._range(at)[1]
 
+    def _growth(self, at: int, years: float) -> float:
+        """Largest rise over some years; without bound where the yearly rate has none but what is legal."""
+        column = self.plan.columns[at]
+        high = column.quantity.support()[1]
+        if high > column.high and years > 0.0:
+            return math.inf
+        return float((1.0 + max(min(high, column.high), -1.0)) ** years)
+
     def _people(self, cohort: int) -> float:
         row = self.plan.cohorts[cohort]
         planned, share = self._most(row["people_at"]), self._most(row["referrals_at"])
@@ -143,6 +151,8 @@ class _Terms:
     def _clause(self, clause: Any, settled: list[int]) -> tuple[float, str]:
         """Bound what one clause can owe in some periods of settlement, before the caps of the structure."""
         rise = max((self._rise(clause, t) for t in settled), default=1.0)
+        if math.isinf(rise):
+            return math.inf, "it rises at a rate that has no largest value"
         if clause["due"] == c.AT_AN_EARLY_END:
             if not (self.can_stop and any(self.first < t <= self.last for t in settled)):
                 return 0.0, ""
@@ -169,9 +179,9 @@ class _Terms:
         if clause["index_at"] < 0:
             return 1.0
         if clause["base"] == c.BY_PERIOD:
-            return (1.0 + max(self._most(clause["index_at"]), -1.0)) ** (t / self.plan.calendar.a_year)
+            return self._growth(clause["index_at"], t / self.plan.calendar.a_year)
         years = max(math.floor((t * self.plan.calendar.step - 1.0 - clause["base"]) / 12.0), 0)
-        return (1.0 + max(self._most(clause["index_at"]), -1.0)) ** years
+        return self._growth(clause["index_at"], years)
 
     def _group_clause(self, clause: Any) -> tuple[float, str]:
         """Bound what a clause for cohorts can owe in all."""
@@ -331,13 +341,15 @@ class _Terms:
         total, why = 0.0, None
         rise = 1.0
         if self.plan.calendar.costs_rise_at >= 0:
-            growth = 1.0 + max(self._most(self.plan.calendar.costs_rise_at), -1.0)
-            rise = max(growth ** (t / self.plan.calendar.a_year) for t in periods)
+            at = self.plan.calendar.costs_rise_at
+            rise = max(self._growth(at, t / self.plan.calendar.a_year) for t in periods)
         for cost in self.terms.costs:
             if cost["party"] != w.PAYER:
                 continue
             amount = self._most(cost["amount_at"])
-            if cost["form"] == w.A_YEAR:
+            if cost["replacement"] == 1:  # once, whenever the provider fails
+                most = amount if any(self.first <= t <= self.last for t in periods) else 0.0
+            elif cost["form"] == w.A_YEAR:
                 inside = [t for t in periods if self.first <= t <= self.last]
                 most = _times(len(inside) / self.plan.calendar.a_year, amount)
             elif cost["form"] == w.PER_PERSON:

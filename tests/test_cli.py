@@ -271,6 +271,7 @@ def test_an_interrupted_run_says_so_and_prints_nothing(form):
 def test_an_interrupt_while_the_command_is_imported_leaves_no_traceback(home, quietly):
     program = f"""\
 import builtins, os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored in its background jobs
 from simulator import start
 imported = builtins.__import__
 def importing(name, *more):

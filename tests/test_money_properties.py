@@ -105,7 +105,8 @@ def without_rules_that_are_not_monotone(data: dict[str, Any]) -> dict[str, Any]:
         more = {"pays": pays} if pays else {}
         if short:
             more["control_comparison"] = {key: each for key, each in short.items() if key != "pooled"}
-        return {key: each for key, each in structure.items() if key != "finance"} | more | {"finance": "none"}
+        needs_finance = {"finance", "service_agreement"}
+        return {key: each for key, each in structure.items() if key not in needs_finance} | more | {"finance": "none"}
 
     structures = {name: kept(each) for name, each in data["structures"].items()}
     return data | {"structures": structures, "finance": "none"}

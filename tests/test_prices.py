@@ -7,9 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 import simulator as sib
+from simulator.budget import contractual_maximum
 from simulator.cli import cli
 from simulator.dealfile import loads
 from simulator.observed import Observed, Row
+from simulator.plan import compile_plan
 from simulator.yamlfile import DealError
 
 END_OF_2021 = datetime.date(2021, 12, 31)
@@ -189,3 +191,25 @@ def test_the_cost_of_ending_is_planned_in_prices_of_its_day():
     investor = sib.settle(loads(ENDING), observed)["structures"]["it"]["investor"]
     calls = {row["date"]: row["amount"] for row in investor["schedule"] if row["to"] == "vehicle"}
     assert calls == pytest.approx({"2020-01-01": 110, "2020-12-31": 121, "2021-12-31": 50 * 1.1**3 + 7})
+
+
+def test_what_rises_at_a_rate_without_a_largest_value_has_no_contractual_maximum():
+    data = DEAL_OF_RISING_FEE.replace("RATE", "2% to 4%")
+    (most,), reason = contractual_maximum(compile_plan(loads(data)), "conventional", whole=True)
+    assert most is None and reason.endswith("it rises at a rate that has no largest value")
+    (most,), _ = contractual_maximum(
+        compile_plan(loads(DEAL_OF_RISING_FEE.replace("RATE", "uniform(2%, 4%)"))), "conventional", whole=True
+    )
+    assert 40_000 < most <= 40_000 * 1.04**8
+
+
+DEAL_OF_RISING_FEE = """
+deal: D
+time: {start: 2024-04, step: year, horizon: 8 years, prices: real}
+rates: {inflation: RATE, deflator: CPI}
+cohorts: {all: {people: 100, referred: 2024-04 to 2028-03}}
+outcomes: {job: {without_service: 20%, effect: 10%, effect_as: units, known_after: 12 months}}
+payers: {city: 100%}
+structures:
+  conventional: {fee: 40000, paid: evenly, finance: none}
+"""

@@ -347,6 +347,8 @@ class _Terms:
             if cost["party"] != w.PAYER:
                 continue
             amount = self._most(cost["amount_at"])
+            if cost["overrun_at"] >= 0:
+                amount = _times(amount, 1.0 + self._most(cost["overrun_at"]))
             if cost["replacement"] == 1:  # once, whenever the provider fails
                 most = amount if any(self.first <= t <= self.last for t in periods) else 0.0
             elif cost["form"] == w.A_YEAR:

@@ -59,6 +59,7 @@ KINDS = ENGINES + "every_kind_of_outcome_has_the_same_moments_in_both_engines"
 CLAUSES = "test_clauses.py::test_"
 PAYERS = "test_payers.py::test_"
 ENDINGS = "test_endings.py::test_"
+SAMPLING = "test_sampling.py::test_"
 PRICES = "test_prices.py::test_"
 GUARANTORS = "test_finance.py::test_several_guarantors_pay_in_the_order_of_the_file"
 PER_PERSON = ENGINES + "the_cap_per_person_is_by_date_then_by_the_card_in_every_case_of_two_people"
@@ -361,6 +362,49 @@ FAULTS = [
         "amount = min(record[i] * each, left[i])",
         "amount = record[i] * each",
         (PER_PERSON,),
+    ),
+    # Sobol points
+    Fault(
+        "every randomisation is scrambled alike",
+        "sobol.py",
+        "_scrambled(x, words[j, r, 0], words[j, r, 1], words[j, r, 2])",
+        "_scrambled(x, words[j, 0, 0], words[j, 0, 1], words[j, 0, 2])",
+        (SAMPLING + "randomisations_differ_and_are_uniform",),
+    ),
+    Fault(
+        "axes are turned half as far",
+        "sobol.py",
+        "along *= 2.0 / square",
+        "along *= 1.0 / square",
+        (SAMPLING + "turning_keeps_uniforms_uniform_and_independent_and_puts_the_sum_first",),
+    ),
+    Fault(
+        "Sobol points have the error of independent draws",
+        "metrics.py",
+        "            return between_randomisations(self.shares)\n        return self.sd",
+        "            pass\n        return self.sd",
+        (SAMPLING + "a_smooth_mean_is_found_with_a_far_smaller_error",),
+    ),
+    Fault(
+        "a cohort's total is not used up by its months",
+        "outcomes.py",
+        "left[o, 1] -= int(with_k[o, 0])",
+        "left[o, 1] -= 0",
+        (SAMPLING + "the_total_of_a_small_cohort_is_drawn_first_and_split_over_its_months",),
+    ),
+    Fault(
+        "the fewest that may be marked are forgotten",
+        "chance.py",
+        "return least + k",
+        "return k",
+        ("test_chance.py::test_hypergeometric_quantiles_are_those_of_scipy",),
+    ),
+    Fault(
+        "a hurdle is played without the paper",
+        "ledger.py",
+        "usual = usual and clauses[k].until == NO_END",
+        "usual = usual",
+        (ENDINGS + "a_share_of_savings_that_changes_once_investors_have_had_their_return",),
     ),
     # waterfall
     Fault(

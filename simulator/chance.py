@@ -44,7 +44,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.compiled import inner, kernel
+from simulator.compiled import inner, kernel, part
 
 __all__ = [
     "GAUSS_HERMITE_NODES",
@@ -213,7 +213,7 @@ def philox_blocks(
         high += np.uint64(step_1)
 
 
-@kernel
+@part
 def uniform_of_words(w0: int | np.uint32 | np.uint64, w1: int | np.uint32 | np.uint64) -> float:
     """Uniform strictly inside (0, 1) of the first two words of a Philox block; see `uniform`."""
     bits = ((np.uint64(w1) << _WORD) | np.uint64(w0)) >> _DROP
@@ -383,7 +383,7 @@ _EPSILON = 2.0**-52
 _SPLITTER = 134217729.0  # 2**27 + 1, Veltkamp's constant for doubles
 
 
-@kernel
+@part
 def _product_error(x: float, y: float, product: float) -> float:
     """Exact ``x * y - product`` where ``product`` is the rounded product (Dekker 1971)."""
     t = _SPLITTER * x
@@ -395,7 +395,7 @@ def _product_error(x: float, y: float, product: float) -> float:
     return ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
 
 
-@kernel
+@part
 def _stirling_error(x: float) -> float:
     """``log Gamma(x + 1)`` less Stirling's formula ``(x + 1/2) log x - x + log(2 pi) / 2``, ``x > 0``."""
     correction = 0.0
@@ -413,7 +413,7 @@ def _stirling_error(x: float) -> float:
     return correction + series / x
 
 
-@kernel
+@part
 def _deviance(d: float, mean: float) -> float:
     """``x log(x / mean) - d`` for ``x = mean + d``, without cancellation when ``d`` is small."""
     x = mean + d
@@ -436,7 +436,7 @@ def _deviance(d: float, mean: float) -> float:
     return x * math.log(x / mean) - d
 
 
-@kernel
+@part
 def _beta_fraction(a: float, b: float, x: float, y: float, excess: float) -> float:
     """Incomplete beta function over ``x**a y**b / B(a, b)`` (Didonato and Morris 1992, eq. 9).
 
@@ -462,7 +462,7 @@ def _beta_fraction(a: float, b: float, x: float, y: float, excess: float) -> flo
     return 1.0 / value
 
 
-@kernel
+@part
 def _gamma_fraction(a: float, x: float, excess: float, upper: bool) -> float:
     """Incomplete gamma function over ``x**a exp(-x) / Gamma(a)``: the limits of `_beta_fraction`.
 
@@ -620,14 +620,14 @@ _BELOW_ONE = 1.0 - 2.0**-53
 _LARGEST = 1e15  # beyond this neighbouring counts are too few units of a float apart
 
 
-@kernel
+@part
 def _reaches(u: float, law: int, k: float, size: float, parameter: float) -> bool:
     """Whether ``P(X <= k) >= u``. The side is chosen by ``k``, so for one ``k`` it is monotone in u."""
     lower, value, _ = _tail(law, k, size, parameter)
     return value >= u if lower else value <= 1.0 - u
 
 
-@kernel
+@part
 def _ratio(law: int, k: float, size: float, parameter: float) -> float:
     """``P(X = k + 1) / P(X = k)``."""
     if law == _POISSON:
@@ -637,7 +637,7 @@ def _ratio(law: int, k: float, size: float, parameter: float) -> float:
     return (size + k) / (k + 1.0) * (parameter / (size + parameter))
 
 
-@kernel
+@part
 def _search(u: float, law: int, size: float, parameter: float, start: float, top: float) -> int:
     """Smallest ``k`` whose distribution function reaches ``u``, by exact tails.
 
@@ -762,7 +762,7 @@ def _tolerance(z: float, mean: float, variance: float, slope: float) -> float:
     return series + 1e-9 + 1e-15 * (mean + 20.0 * sd)
 
 
-@kernel
+@part
 def _decide(
     u: float, law: int, size: float, parameter: float, mean: float, variance: float, slope: float, top: float
 ) -> int:
@@ -1023,7 +1023,7 @@ _EPSILONS = np.array([
 _NO_SERIES = 60.0
 
 
-@kernel
+@part
 def _shift(eta: float, a: float) -> float:
     """Sum of the terms of Temme's expansion after the first, at ``e0 = eta``."""
     s = 1.0 / a
@@ -1038,7 +1038,7 @@ def _shift(eta: float, a: float) -> float:
     return total * s
 
 
-@kernel
+@part
 def _temme(eta: float, a: float) -> float:
     """Gamma quantile at the normal quantile ``eta sqrt(a)``: Temme's expansion."""
     e = eta + _shift(eta, a)
@@ -1092,7 +1092,7 @@ def gamma_cdf(x: float, shape: float) -> float:
     return value if lower else 1.0 - value
 
 
-@kernel
+@part
 def _gamma_start(u: float, a: float, z: float, eta: float) -> float:
     """Where to begin the search for a gamma quantile."""
     if a >= 1.0 and abs(eta) <= 1.4 * _EXPANDED:
@@ -1177,7 +1177,7 @@ def gamma_quantile(u: float, shape: float) -> float:
 # ------------------------------------------------------------------------------------------- beta
 
 
-@kernel
+@part
 def _beta_tail(a: float, b: float, x: float, y: float) -> tuple[bool, float, float]:
     """Tail of a beta law on the side of ``x`` away from the mean, and the slope of it in the logit of ``x``.
 
@@ -1197,7 +1197,7 @@ def _beta_tail(a: float, b: float, x: float, y: float) -> tuple[bool, float, flo
     return False, weight * _beta_fraction(b, a, y, x, -excess), weight
 
 
-@kernel
+@part
 def beta_cdf(x: float, a: float, b: float) -> float:
     """``P(X <= x)`` for X beta with positive shapes ``a`` and ``b``."""
     if x <= 0.0:
@@ -1208,7 +1208,7 @@ def beta_cdf(x: float, a: float, b: float) -> float:
     return value if lower else 1.0 - value
 
 
-@kernel
+@part
 def beta_quantile(u: float, mean: float, icc: float) -> float:
     """Quantile of a beta law of given mean, for a chance that varies from group to group: one uniform.
 

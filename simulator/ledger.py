@@ -47,7 +47,7 @@ from simulator.clauses import (
     rounded_to,
     table_amount,
 )
-from simulator.compiled import inner, kernel
+from simulator.compiled import inner, kernel, part
 from simulator.outcomes import ADDITIONAL, BEFORE, VERIFIED, Outcomes, without_provider
 from simulator.payers import Purses, new_purses, paid_by_payers, paid_from_before, share_of_own_costs
 from simulator.waterfall import (
@@ -224,10 +224,9 @@ def planned_costs(v: Floats, terms: Terms, calendar: Calendar, people: Ints, blo
     falls = np.zeros((FALLS, T + 2))
     spread_referrals(people, blocks, referred)
     service = AGREED if terms.agreed == 1 else PROVIDER
-    spread_costs(
-        v, terms.costs, calendar.first, calendar.last, T + 1, 0, calendar.a_year, referred, falls, True, (T + 2, T + 1)
-    )
-    raise_costs(v, calendar, 0, falls)
+    first, last, now = calendar.first, calendar.last, np.int64(0)
+    spread_costs(v, terms.costs, first, last, T + 1, now, calendar.a_year, referred, falls, True, (T + 2, T + 1))
+    raise_costs(v, calendar, now, falls)
     for t in range(1, T + 1):
         planned[0, t] = planned[0, t - 1] + falls[OTHERS, t] + falls[service, t] + falls[GUARANTOR, t]
     growth = cost_growth(v, calendar)
@@ -242,13 +241,13 @@ def planned_costs(v: Floats, terms: Terms, calendar: Calendar, people: Ints, blo
     return planned
 
 
-@inner
+@part
 def cost_growth(v: Floats, calendar: Calendar) -> float:
     """Factor by which costs rise a period."""
     return (1.0 + v[calendar.costs_rise_at]) ** (1.0 / calendar.a_year) if calendar.costs_rise_at >= 0 else 1.0
 
 
-@inner
+@part
 def raise_costs(v: Floats, calendar: Calendar, after: int, falls: Floats) -> None:
     """Raise the costs [FALLS, T + 2] that fall later than `after` to the prices of their periods, if they rise.
 
@@ -263,7 +262,7 @@ def raise_costs(v: Floats, calendar: Calendar, after: int, falls: Floats) -> Non
             falls[row, t] *= factor
 
 
-@inner
+@part
 def spread_referrals(people: Ints, blocks: Any, referred: Floats) -> None:
     """Add the people of each block to the periods in which they are referred, evenly in whole people."""
     for b in range(blocks.size):
@@ -274,7 +273,7 @@ def spread_referrals(people: Ints, blocks: Any, referred: Floats) -> None:
                 referred[first + j] += part
 
 
-@inner
+@part
 def _tally(
     people: Ints,
     counts: Floats,
@@ -298,7 +297,7 @@ def _tally(
             additional[o, c] += counts[o, b, ADDITIONAL]
 
 
-@inner
+@part
 def _known_at(when: Ints, cohort: Any, blocks: Any, o: int, stop: int) -> int:
     """Period in which an outcome of a cohort is known: of its last people counted, or the last claim if earlier."""
     known = 0
@@ -308,7 +307,7 @@ def _known_at(when: Ints, cohort: Any, blocks: Any, o: int, stop: int) -> int:
     return known
 
 
-@inner
+@part
 def _referred_by(cohort: Any, blocks: Any, stop: int) -> int:
     """Period in which the last people counted of a cohort are referred; nothing of them is known earlier."""
     last = 0
@@ -318,7 +317,7 @@ def _referred_by(cohort: Any, blocks: Any, stop: int) -> int:
     return last
 
 
-@inner
+@part
 def _due_dates(
     clauses: Any,
     reads: Any,
@@ -361,7 +360,7 @@ def _due_dates(
             _mark_due(state[k, number], pooled, now, busy)
 
 
-@inner
+@part
 def _read_at(outcome: int, when: Ints, cohort: Any, blocks: Any, stop: int, people: float) -> int:
     """Period in which an outcome of a cohort can be read (-1: in which its people are known); 0 if it did not run."""
     if people <= 0.0:
@@ -371,13 +370,13 @@ def _read_at(outcome: int, when: Ints, cohort: Any, blocks: Any, stop: int, peop
     return _known_at(when, cohort, blocks, outcome, stop)
 
 
-@inner
+@part
 def _is_for(cohorts: int, c: int) -> bool:
     """Whether a clause is settled for a cohort, by its bits; -1 are all."""
     return cohorts < 0 or (cohorts >> c) & 1 == 1
 
 
-@inner
+@part
 def _mark_due(row: Ints, due: int, now: int, busy: NDArray[np.bool_]) -> None:
     if row[SETTLED] == 0:
         row[DUE_AT] = max(due, now + 1) if due > 0 else 0
@@ -385,7 +384,7 @@ def _mark_due(row: Ints, due: int, now: int, busy: NDArray[np.bool_]) -> None:
             busy[row[DUE_AT]] = True
 
 
-@inner
+@part
 def _settle(
     v: Floats,
     clause: Any,
@@ -445,13 +444,13 @@ def _settle(
     return amount
 
 
-@inner
+@part
 def _falls_away(clause: Any, triggered: int) -> bool:
     """Whether a clause falls away because of the triggers of others that were met so far."""
     return (triggered & clause.unless) != 0 or (clause.only_if != 0 and (triggered & clause.only_if) == 0)
 
 
-@inner
+@part
 def _paid_from_before(
     v: Floats,
     clause: Any,
@@ -477,7 +476,7 @@ def _paid_from_before(
     return amount
 
 
-@inner
+@part
 def _fee_due(due: int, first: int, last: int, t: int, stop: int, amount: float, gap: tuple[int, int]) -> float:
     """Part of a fee that is due in period t; a fee is earned over the periods of service first..last.
 
@@ -500,7 +499,7 @@ def _fee_due(due: int, first: int, last: int, t: int, stop: int, amount: float, 
     return 0.0
 
 
-@inner
+@part
 def _newly_paid_for(v: Floats, clause: Any, referred: Floats, t: int, stop: int) -> float:
     """People referred in period t beyond those that are not paid for; nobody after the stop."""
     if t > stop:
@@ -566,7 +565,7 @@ def play(
     book.by_year[:] = 0.0
     busy = book.busy
     busy[:] = False
-    now = 0
+    now = np.int64(0)  # of this type, or functions would be compiled for the constant and for variables
     gap = (T + 2, T + 1)
     if calendar.fails_at >= 0:
         gap = without_provider(v, calendar.fails_at, calendar.gap_at, first, calendar.step)
@@ -584,7 +583,7 @@ def play(
     caps = (terms.contract_cap_at, terms.year_cap_at, terms.carried_forward)
     totals = book.totals
     totals[:] = 0.0
-    triggered = 0
+    triggered = np.int64(0)
 
     finance = terms.finance
     has_finance = finance.has == 1
@@ -600,14 +599,14 @@ def play(
     reserve = v[finance.reserve_at] if finance.reserve_at >= 0 else 0.0
     surplus_share = v[finance.surplus_at] if finance.surplus_at >= 0 else 0.0
     all_at_once = finance.ahead_at < 0
-    ahead = 1
+    ahead = np.int64(1)
     if has_finance and not all_at_once:
         ahead = max(1, math.ceil(v[finance.ahead_at] / calendar.step - 1e-9))
     held_ahead = T if finance.recycled == 1 or all_at_once else ahead
     broken = False
     if has_finance:
-        need = commitment if all_at_once else _needed(planned, 0, ahead, stop, T)
-        flows[INVESTOR, 0] -= call_capital(v, tranches, finance.in_turn, need, 0, capital, paper, till)
+        need = commitment if all_at_once else _needed(planned, now, ahead, stop, T)
+        flows[INVESTOR, 0] -= call_capital(v, tranches, finance.in_turn, need, now, capital, paper, till)
     flows[VEHICLE, 0] = till[CASH]
     year, points = calendar.year, terms.points
     reads_accounts = terms.accounts.shape[0] > 0
@@ -929,7 +928,7 @@ def play(
                 if need - cash > 1e-9 * need:
                     flows[INVESTOR, t] -= call_capital(v, tranches, finance.in_turn, need, t, capital, paper, till)
                     cash = till[CASH]
-            short = cash < _needed(planned, t, 1, stop, T) * (1.0 - 1e-9)
+            short = cash < _needed(planned, t, np.int64(1), stop, T) * (1.0 - 1e-9)
             if finance.stops_referrals == 1 and short and t < min(last, stop):
                 stop, cause = t, FOR_WANT_OF_MONEY
                 closed = t + 1 if finance.winds_up == 1 or terms.claims_end == 1 else T + 1
@@ -991,7 +990,7 @@ def play(
     out[BROKEN] = 1.0 if broken else rule
 
 
-@inner
+@part
 def _stop_at(
     v: Floats,
     clauses: Any,
@@ -1032,7 +1031,7 @@ def _stop_at(
     return beyond
 
 
-@inner
+@part
 def _broken_off(
     v: Floats,
     breaks: Any,
@@ -1073,7 +1072,7 @@ def _broken_off(
     return -1
 
 
-@inner
+@part
 def read_accounts(
     v: Floats,
     accounts: Ints,
@@ -1107,7 +1106,7 @@ def read_accounts(
         scratch[m] = limited(v, rows[m], value)
 
 
-@inner
+@part
 def _compensation(
     v: Floats,
     clause: Any,
@@ -1133,7 +1132,7 @@ def _compensation(
     return amount
 
 
-@inner
+@part
 def _beyond_hurdle(
     v: Floats,
     clause: Any,
@@ -1158,7 +1157,7 @@ def _beyond_hurdle(
     return need + (raw - need) * (v[clause.then_at] / v[clause.rate_at])
 
 
-@inner
+@part
 def _fall_due(
     v: Floats,
     finance: FinanceTerms,
@@ -1213,7 +1212,7 @@ def _fall_due(
             own[OUT] *= table_amount(v, tables[row.principal_table], finance.points, level)
 
 
-@inner
+@part
 def _know(
     table: Any,
     reads: Any,
@@ -1242,7 +1241,7 @@ def _know(
             known[c] = np.nan if silent else people_in[c]
 
 
-@inner
+@part
 def _to_date(
     v: Floats,
     rows: Any,
@@ -1277,7 +1276,7 @@ def _to_date(
     return measured(v, rows, parts, m, number, known, verified, arms, published[:0], scratch)
 
 
-@inner
+@part
 def _needed(planned: Floats, t: int, ahead: int, stop: int, T: int) -> float:
     """Planned costs of the `ahead` periods after t; once the stop is known, only the cost of ending."""
     if t >= stop:
@@ -1285,7 +1284,7 @@ def _needed(planned: Floats, t: int, ahead: int, stop: int, T: int) -> float:
     return planned[0, min(t + ahead, T)] - planned[0, t]
 
 
-@inner
+@part
 def _bucket(
     v: Floats,
     clauses: Any,
@@ -1335,7 +1334,7 @@ def _bucket(
     return late
 
 
-@inner
+@part
 def _index(rate: float, t: int, step: float, base: int) -> float:
     """Rise of indexed amounts in a period: by whole years from the base month to the last month of the period.
 
@@ -1346,7 +1345,7 @@ def _index(rate: float, t: int, step: float, base: int) -> float:
     return (1.0 + rate) ** max(math.floor((t * step - 1.0 - base) / 12.0), 0)
 
 
-@inner
+@part
 def _owed(
     v: Floats,
     clause: Any,
@@ -1397,7 +1396,7 @@ def _owed(
     return amount, quantity, conditional or amount > 0.0
 
 
-@inner
+@part
 def _really(
     v: Floats,
     clauses: Any,
@@ -1456,7 +1455,7 @@ def _drop_rounding(flows: Floats) -> None:
             flows[t] = 0.0
 
 
-@inner
+@part
 def _measure(
     v: Floats,
     calendar: Calendar,
@@ -1520,7 +1519,7 @@ def _measure(
         _measure_investor(v, calendar, flows[INVESTOR, : T + 1], called, profit, commitment, out)
 
 
-@inner
+@part
 def _measure_investor(
     v: Floats, calendar: Calendar, flows: Floats, called: float, profit: float, commitment: float, out: Floats
 ) -> None:
@@ -1587,7 +1586,7 @@ def measure_payer(
         out[OWN_BROKEN] = 1.0
 
 
-@inner
+@part
 def measure_tranche(v: Floats, calendar: Calendar, terms: Terms, n: int, book: Book, out: Floats) -> None:
     """Fill the investor's columns of [METRICS] for one tranche of a finished ledger; the others are NaN."""
     own = book.capital[n]
@@ -1597,7 +1596,7 @@ def measure_tranche(v: Floats, calendar: Calendar, terms: Terms, n: int, book: B
     _measure_investor(v, calendar, flows, own[CALLED], own[RECEIVED] - own[CALLED], commitment, out)
 
 
-@inner
+@part
 def _check(
     contract_cap: float,
     called: float,

@@ -22,7 +22,7 @@ from typing import NotRequired, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.compiled import inner, kernel
+from simulator.compiled import inner, kernel, part
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -192,7 +192,7 @@ def payback(flows: Floats, periods_per_year: float) -> float:
 # a straight line that Halley's step from x = 0 is nearly there.
 
 
-@inner
+@part
 def _one_change(c: Floats, split: int, x: float, lo: float, hi: float) -> float:
     """Root x in [lo, hi] where the flows from ``split`` on balance those of the other sign before.
 
@@ -256,7 +256,7 @@ def _one_change(c: Floats, split: int, x: float, lo: float, hi: float) -> float:
     return x
 
 
-@inner
+@part
 def _sides(c: Floats, x: float) -> tuple[float, float, float, float]:
     """log(positive / negative), its first two derivatives, and the relative present value, at x.
 
@@ -299,7 +299,7 @@ def _sides(c: Floats, x: float) -> tuple[float, float, float, float]:
     return math.log(p0 / q0), slope if forward else -slope, bend, (p0 - q0) / (p0 + q0)
 
 
-@inner
+@part
 def _bracketed(c: Floats, lo: float, hi: float, sign: float, x: float) -> float:
     """Root x in [lo, hi] of Σ c_t exp(t x), whose sign is ``−sign`` at lo and ``sign`` at hi.
 
@@ -337,7 +337,7 @@ def _bracketed(c: Floats, lo: float, hi: float, sign: float, x: float) -> float:
     return x
 
 
-@inner
+@part
 def _outer_bounds(c: Floats) -> tuple[float, float]:
     """Bounds on x that hold every root of Σ c_t exp(t x) (first and last coefficients not zero).
 
@@ -456,7 +456,7 @@ def _isolate(c: Floats) -> Floats:
     return points[:kept]
 
 
-@inner
+@part
 def _bound_on_roots(c: Floats, end: float) -> int:
     """Bound on the number of roots with 0 < v < 1, or with v > 1 if ``end`` < 0; −1 where unsure.
 
@@ -550,19 +550,19 @@ def _many_changes(c: Floats, ratio: float, x: float, periods_per_year: float) ->
     return best, SEVERAL_ROOTS if roots.size > 1 else FOUND
 
 
-@inner
+@part
 def _safe_scale(largest: float) -> float:
     """Factor that brings flows of this largest size into range; up, so that the smallest survive."""
     return 1e280 / largest if largest > 1.0 else 1e280
 
 
-@inner
+@part
 def _annual(x: float, periods_per_year: float) -> float:
     """Annual effective rate of the discount exponent x of one period, at most 1e150."""
     return math.expm1(min(-x * periods_per_year, _LARGEST_LOG)) + 0.0
 
 
-@inner
+@part
 def _irr(flows: Floats, periods_per_year: float) -> tuple[float, int]:
     """`irr`, save that it gives up where a sum would overflow or lose digits at the bottom."""
     n = flows.size

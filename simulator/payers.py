@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.compiled import inner
+from simulator.compiled import part
 
 Floats = NDArray[np.float64]
 
@@ -56,13 +56,13 @@ def new_purses(payers: int, clauses: int, cohorts: int, periods: int) -> Purses:
     )
 
 
-@inner
+@part
 def _pays_for(of: int, k: int) -> bool:
     """Whether a payer pays for clause k, by its bits; -1 are all, of any number."""
     return of < 0 or (of >> k) & 1 == 1
 
 
-@inner
+@part
 def paid_by_payers(v: Floats, rows: Any, k: int, column: int, t: int, at: int, amount: float, purses: Purses) -> float:
     """Let the payers pay for clause k what they will of an amount that falls due in t and is paid in period `at`.
 
@@ -90,7 +90,7 @@ def paid_by_payers(v: Floats, rows: Any, k: int, column: int, t: int, at: int, a
     return together if waits else amount - left
 
 
-@inner
+@part
 def _take_on(v: Floats, row: Any, p: int, k: int, amount: float, purses: Purses) -> float:
     """Let a payer take on what it will of an amount; fill the part that it pays now, and carry the rest of its own."""
     own = amount
@@ -108,7 +108,7 @@ def _take_on(v: Floats, row: Any, p: int, k: int, amount: float, purses: Purses)
     return own
 
 
-@inner
+@part
 def _pay(p: int, k: int, column: int, at: int, amount: float, purses: Purses) -> None:
     purses.spent[p] += amount
     purses.in_year[p] += amount
@@ -116,7 +116,7 @@ def _pay(p: int, k: int, column: int, at: int, amount: float, purses: Purses) ->
     purses.by_clause[p, k, column] += amount
 
 
-@inner
+@part
 def paid_from_before(
     v: Floats, rows: Any, k: int, column: int, at: int, room: float, most: float, purses: Purses
 ) -> float:
@@ -140,7 +140,7 @@ def paid_from_before(
     return together
 
 
-@inner
+@part
 def share_of_own_costs(v: Floats, rows: Any, p: int, t: int) -> float:
     """Part of the payers' own costs of period t that payer p bears: its share, or what the shares of others leave.
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from simulator import chance, metrics, parameters, sampling
 from simulator import ledger as book_of
 from simulator.clauses import EACH_PARTICIPANT, new_tally
-from simulator.compiled import is_cached
+from simulator.compiled import beside, is_cached, is_kept
 from simulator.deal import Deal, Finance, Range, fingerprint, outcome_of, structure_names
 from simulator.draws import CapTable, Flags, settle_draws, simulate_outcomes
 from simulator.ledger import Book, new_book, planned_costs
@@ -131,6 +131,18 @@ class Simulation:
             for name in self.names
         }
         self.capped_names = [name for name in plan.structure_names if plan.per_person_cap[name] >= 0]
+        if not is_cached(simulate_outcomes) and not is_cached(settle_draws):
+            self._compile_side_by_side()
+
+    def _compile_side_by_side(self) -> None:
+        """Compile the ledger here while another process compiles the outcomes, as each takes half of a minute."""
+        if _COMPILES_ALONE in os.environ or available_threads() < 2 or not is_kept(simulate_outcomes) or not self.names:
+            return
+        with beside(_COMPILE_OUTCOMES, (self.plan, self.seed, self.names)):
+            values, _ = self.values(0, 1)
+            out, stops, _, capped = self._room(0)
+            clauses, cohorts = len(self.plan.clause_names[self.names[0]]), len(self.plan.cohort_names)
+            self.settle(self.names[0], values[:0], out, stops, capped, np.zeros((clauses, cohorts + 2), np.int64))
 
     @property
     def randomised(self) -> bool:
@@ -171,16 +183,7 @@ class Simulation:
     def outcomes(self, start: int, values: Floats) -> tuple[Outcomes, Ints, Floats, Floats]:
         """Simulate the outcomes of draws start.. with the value rows given."""
         plan, n = self.plan, values.shape[0]
-        o, b, c = len(plan.outcome_names), plan.blocks.size, len(plan.cohort_names)
-        out = Outcomes(
-            np.zeros((n, b), np.int64),
-            np.zeros((n, o, b), np.int64),
-            np.zeros((n, o, b, COUNTS)),
-            np.zeros((n, o, c, ARMS)),
-        )
-        stops = np.zeros(n, np.int64)
-        totals = np.zeros((n, o, 4))
-        capped = np.zeros((n, self.caps.outcome.size, b))
+        out, stops, totals, capped = self._room(n)
         simulate_outcomes(
             start,
             values,
@@ -202,6 +205,18 @@ class Simulation:
             capped,
         )
         return out, stops, totals, capped
+
+    def _room(self, n: int) -> tuple[Outcomes, Ints, Floats, Floats]:
+        """Arrays for the outcomes of so many draws."""
+        plan = self.plan
+        o, b, c = len(plan.outcome_names), plan.blocks.size, len(plan.cohort_names)
+        out = Outcomes(
+            np.zeros((n, b), np.int64),
+            np.zeros((n, o, b), np.int64),
+            np.zeros((n, o, b, COUNTS)),
+            np.zeros((n, o, c, ARMS)),
+        )
+        return out, np.zeros(n, np.int64), np.zeros((n, o, 4)), np.zeros((n, self.caps.outcome.size, b))
 
     def outcomes_under(
         self, name: str, start: int, values: Floats, alike: tuple[Outcomes, Ints, Floats, Floats]
@@ -261,6 +276,17 @@ class Simulation:
         )
         return found, by_tranche, by_payer, by_year
 
+
+_COMPILES_ALONE = "SIB_COMPILES_ALONE"
+_COMPILE_OUTCOMES = f"""
+import os, pickle, sys
+os.environ[{_COMPILES_ALONE!r}] = "yes"
+from simulator.run import Simulation
+plan, seed, names = pickle.load(sys.stdin.buffer)
+each = Simulation(plan, seed, names)
+values, _ = each.values(0, 1)
+each.outcomes(0, values)
+"""
 
 NOTHING_PUBLISHED: Floats = np.zeros((0, 0))
 NO_FLAGS: Flags = np.zeros((0, 0, 0), np.int8)

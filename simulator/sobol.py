@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.chance import normal_cdf, normal_quantile, philox, uniform
-from simulator.compiled import inner, kernel
+from simulator.compiled import kernel, part
 from simulator.metrics import RANDOMISATIONS
 
 __all__ = ["DIMENSIONS", "directions", "points", "scrambles", "turn"]
@@ -112,7 +112,7 @@ _DROP = np.uint64(12)
 _ULP = 2.0**-52
 
 
-@inner
+@part
 def _reversed(x: np.uint64) -> np.uint64:
     x = ((x >> _ONE) & _ONES) | ((x & _ONES) << _ONE)
     x = ((x >> _TWO) & _TWOS) | ((x & _TWOS) << _TWO)
@@ -122,7 +122,7 @@ def _reversed(x: np.uint64) -> np.uint64:
     return (x >> _HALF) | (x << _HALF)
 
 
-@inner
+@part
 def _scrambled(x: np.uint64, add: np.uint64, times: np.uint64, shift: np.uint64) -> float:
     """Uniform of a point given by its reversed bits."""
     x ^= x * _FIRST

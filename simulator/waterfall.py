@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.clauses import table_amount
-from simulator.compiled import inner
+from simulator.compiled import inner, part
 
 Floats = NDArray[np.float64]
 
@@ -138,7 +138,7 @@ class FinanceTerms(NamedTuple):
     guarantee: Any  # GUARANTEE [G]
 
 
-@inner
+@part
 def spread_costs(
     v: Floats,
     costs: Any,
@@ -181,7 +181,7 @@ def spread_costs(
         _spread(cost.form, amount, first, last, stop, after, a_year, referred, final, periods, skip, row)
 
 
-@inner
+@part
 def later_row(cost: Any) -> int:
     """Row of the deferred part of a cost."""
     return LATER_DELIVERY if cost.party in (PROVIDER, AGREED) else LATER_FEES
@@ -221,13 +221,13 @@ def _spread(
 # ---------------------------------------------------------------------------------------------------------------
 
 
-@inner
+@part
 def commitment_left(v: Floats, row: Any, own: Floats) -> float:
     """Commitment of a tranche that may still be called; nothing after maturity."""
     return 0.0 if own[ENDED] > 0.0 else max(v[row.commitment_at] - own[CALLED], 0.0)
 
 
-@inner
+@part
 def call_capital(
     v: Floats, tranches: Any, in_turn: int, need: float, t: int, capital: Floats, paper: Floats, till: Floats
 ) -> float:
@@ -256,7 +256,7 @@ def call_capital(
     return wanted
 
 
-@inner
+@part
 def run_interest(v: Floats, terms: FinanceTerms, t: int, a_year: float, capital: Floats) -> None:
     """Let interest run for one period on what is outstanding; unpaid interest bears interest where it is accrued.
 
@@ -276,13 +276,13 @@ def run_interest(v: Floats, terms: FinanceTerms, t: int, a_year: float, capital:
             own[OWED] += (own[OUT] + own[OWED]) * ((1.0 + rate) ** (1.0 / a_year) - 1.0)
 
 
-@inner
+@part
 def is_early(row: Any, t: int, stop: int, last: int) -> bool:
     """Whether paper that is due at once when service ends early is due now."""
     return row.early_table >= 0 and stop < last and t == stop + 1 and t < row.matures
 
 
-@inner
+@part
 def is_coupon_date(row: Any, own: Floats, t: int, periods: int, matures: bool) -> bool:
     """Whether interest is due: on its dates, at maturity, at the end, and once the capital is repaid."""
     if row.coupon not in (IN_CASH, ACCRUED) or own[BASE] <= 0.0:
@@ -290,7 +290,7 @@ def is_coupon_date(row: Any, own: Floats, t: int, periods: int, matures: bool) -
     return matures or t % row.every == 0 or t == periods or own[OUT] <= 0.0
 
 
-@inner
+@part
 def coupon_rate(v: Floats, terms: FinanceTerms, row: Any, level: float, t: int, a_year: float) -> float:
     """Rate a year of a coupon that is due in period t, the measure standing at `level`."""
     rate = table_amount(v, terms.tables[row.rate_table], terms.points, level) if row.rate_table >= 0 else v[row.rate_at]
@@ -301,7 +301,7 @@ def coupon_rate(v: Floats, terms: FinanceTerms, row: Any, level: float, t: int, 
     return min(rate, v[row.most_at]) if row.most_at >= 0 else rate
 
 
-@inner
+@part
 def whole_term_interest(rate: float, t: int, a_year: float, own: Floats, flows: Floats) -> float:
     """Interest that makes the return of a tranche `rate` a year: what its flows are worth, less the capital."""
     worth = 0.0
@@ -311,13 +311,13 @@ def whole_term_interest(rate: float, t: int, a_year: float, own: Floats, flows: 
     return max(worth - own[OUT], 0.0)
 
 
-@inner
+@part
 def _is_due(row: Any, own: Floats) -> bool:
     """Whether capital is to be repaid now: at maturity, or as cash comes in."""
     return row.matures == 0 or own[ENDED] > 0.0
 
 
-@inner
+@part
 def _claim(kind: int, row: Any, own: Floats) -> float:
     """What one action may pay to a tranche."""
     if kind == CAPITAL:
@@ -325,7 +325,7 @@ def _claim(kind: int, row: Any, own: Floats) -> float:
     return own[OWED] if (kind == COUPON) == (row.coupon == IN_CASH) else 0.0
 
 
-@inner
+@part
 def _book(kind: int, own: Floats, amount: float) -> None:
     """Take what a tranche was paid off what it is owed."""
     own[RECEIVED] += amount
@@ -336,7 +336,7 @@ def _book(kind: int, own: Floats, amount: float) -> None:
         own[OWED] = max(own[OWED] - amount, 0.0)
 
 
-@inner
+@part
 def _pay_tranches(
     kind: int, whose: int, free: float, terms: FinanceTerms, t: int, capital: Floats, paper: Floats
 ) -> float:
@@ -361,7 +361,7 @@ def _pay_tranches(
     return paid
 
 
-@inner
+@part
 def _give(v: Floats, amount: float, to: int, terms: FinanceTerms, t: int, capital: Floats, paper: Floats) -> float:
     """Give a tranche, or all of them in proportion to capital called, part of what is left; return what they got."""
     if to >= 0:
@@ -380,7 +380,7 @@ def _give(v: Floats, amount: float, to: int, terms: FinanceTerms, t: int, capita
     return amount
 
 
-@inner
+@part
 def enough_for(v: Floats, stage: Any, t: int, a_year: float, capital: Floats, paper: Floats) -> float:
     """What a tranche, or all of them, still need to have had the return at which a stage ends."""
     need = 0.0
@@ -399,7 +399,7 @@ def enough_for(v: Floats, stage: Any, t: int, a_year: float, capital: Floats, pa
     return max(need, 0.0)
 
 
-@inner
+@part
 def _split_rest(
     v: Floats, rest: float, terms: FinanceTerms, t: int, a_year: float, capital: Floats, paper: Floats
 ) -> float:
@@ -436,7 +436,7 @@ def _split_rest(
     return given
 
 
-@inner
+@part
 def keeps_rest(terms: FinanceTerms, t: int, periods: int, serving: bool, capital: Floats) -> bool:
     """Whether what is left must wait: deferred costs, paper that matures or interest that runs are still to be paid."""
     if t == periods:
@@ -451,7 +451,7 @@ def keeps_rest(terms: FinanceTerms, t: int, periods: int, serving: bool, capital
     return False
 
 
-@inner
+@part
 def pay_out(
     v: Floats,
     terms: FinanceTerms,
@@ -515,7 +515,7 @@ def pay_out(
         till[CASH] = max(till[CASH] - paid, 0.0)
 
 
-@inner
+@part
 def stand_behind(terms: FinanceTerms, t: int, capital: Floats, paper: Floats, till: Floats) -> float:
     """Pay what is due on paper that the provider backs and the vehicle could not pay; return the sum."""
     paid = 0.0
@@ -535,7 +535,7 @@ def stand_behind(terms: FinanceTerms, t: int, capital: Floats, paper: Floats, ti
     return paid
 
 
-@inner
+@part
 def call_guarantees(v: Floats, terms: FinanceTerms, t: int, capital: Floats, paper: Floats, till: Floats) -> float:
     """Let the guarantors whose day it is pay for the loss, in the order of the file; return what they pay together.
 
@@ -552,7 +552,7 @@ def call_guarantees(v: Floats, terms: FinanceTerms, t: int, capital: Floats, pap
     return paid
 
 
-@inner
+@part
 def _call_guarantee(
     v: Floats, terms: FinanceTerms, row: Any, t: int, capital: Floats, paper: Floats, till: Floats
 ) -> float:

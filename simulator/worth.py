@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.compiled import inner, kernel
+from simulator.compiled import inner, kernel, part
 from simulator.ledger import Calendar, nominal_rate
 from simulator.outcomes import ADDITIONAL, TRUE, VERIFIED, WITHOUT, Outcomes
 
@@ -38,12 +38,12 @@ MORE, PAYABLE, ACCEPTED, HAPPENED = range(4)
 """Columns of the totals of :func:`additional_worth`."""
 
 
-@inner
+@part
 def _periods_it_lasts(v: Floats, row: Any, step: float) -> float:
     return v[row.lasts_at] / step if row.yearly else 1.0
 
 
-@inner
+@part
 def _stream(v: Floats, row: Any, calendar: Calendar, discount: float) -> float:
     """Worth of one outcome at the beginning of its stream: amounts at the ends of the periods that follow.
 
@@ -166,7 +166,7 @@ def _spread(
     row[row.size - 1] += amount * max(left, 0.0)
 
 
-@inner
+@part
 def _only_the_largest(worths: Any, present: Floats) -> None:
     """Leave of each group the worth that is farthest from zero, the first in the file if several are."""
     for j in range(worths.size):

@@ -147,7 +147,7 @@ def part(function: Function) -> Function:
     return _compiled(_Part, function, {"_nrt": False, **_NOT_CALLABLE})
 
 
-class _Part(CPUDispatcher):  # type: ignore[misc]
+class _Part(CPUDispatcher):
     """A compiled function that Python cannot call."""
 
     def __call__(self, *_: Any, **__: Any) -> Any:

@@ -224,7 +224,8 @@ def planned_costs(v: Floats, terms: Terms, calendar: Calendar, people: Ints, blo
     falls = np.zeros((FALLS, T + 2))
     spread_referrals(people, blocks, referred)
     service = AGREED if terms.agreed == 1 else PROVIDER
-    first, last, now = calendar.first, calendar.last, np.int64(0)
+    first, last = calendar.first, calendar.last
+    now: Any = np.int64(0)
     spread_costs(v, terms.costs, first, last, T + 1, now, calendar.a_year, referred, falls, True, (T + 2, T + 1))
     raise_costs(v, calendar, now, falls)
     for t in range(1, T + 1):
@@ -565,7 +566,7 @@ def play(
     book.by_year[:] = 0.0
     busy = book.busy
     busy[:] = False
-    now = np.int64(0)  # of this type, or functions would be compiled for the constant and for variables
+    now: Any = np.int64(0)  # of this type, or functions would be compiled for the constant and for variables
     gap = (T + 2, T + 1)
     if calendar.fails_at >= 0:
         gap = without_provider(v, calendar.fails_at, calendar.gap_at, first, calendar.step)
@@ -583,7 +584,7 @@ def play(
     caps = (terms.contract_cap_at, terms.year_cap_at, terms.carried_forward)
     totals = book.totals
     totals[:] = 0.0
-    triggered = np.int64(0)
+    triggered: Any = np.int64(0)
 
     finance = terms.finance
     has_finance = finance.has == 1
@@ -599,7 +600,8 @@ def play(
     reserve = v[finance.reserve_at] if finance.reserve_at >= 0 else 0.0
     surplus_share = v[finance.surplus_at] if finance.surplus_at >= 0 else 0.0
     all_at_once = finance.ahead_at < 0
-    ahead = np.int64(1)
+    one: Any = np.int64(1)
+    ahead = one
     if has_finance and not all_at_once:
         ahead = max(1, math.ceil(v[finance.ahead_at] / calendar.step - 1e-9))
     held_ahead = T if finance.recycled == 1 or all_at_once else ahead
@@ -928,7 +930,7 @@ def play(
                 if need - cash > 1e-9 * need:
                     flows[INVESTOR, t] -= call_capital(v, tranches, finance.in_turn, need, t, capital, paper, till)
                     cash = till[CASH]
-            short = cash < _needed(planned, t, np.int64(1), stop, T) * (1.0 - 1e-9)
+            short = cash < _needed(planned, t, one, stop, T) * (1.0 - 1e-9)
             if finance.stops_referrals == 1 and short and t < min(last, stop):
                 stop, cause = t, FOR_WANT_OF_MONEY
                 closed = t + 1 if finance.winds_up == 1 or terms.claims_end == 1 else T + 1

@@ -941,7 +941,7 @@ def draw_people(
     nodes = fill_weights(v, segments.share_at, frailty_at, weight)
     classes = segments.share_at.size * nodes
     row = 0
-    person = np.int64(0)  # of this type, or functions would be compiled for the constant and for the variable
+    person: Any = np.int64(0)  # of this type, or functions would be compiled for the constant and for the variable
     for b in range(blocks.size):
         c = blocks[b].cohort
         if blocks[b].part == 0:

@@ -213,7 +213,7 @@ def philox_blocks(
         high += np.uint64(step_1)
 
 
-@part
+@kernel
 def uniform_of_words(w0: int | np.uint32 | np.uint64, w1: int | np.uint32 | np.uint64) -> float:
     """Uniform strictly inside (0, 1) of the first two words of a Philox block; see `uniform`."""
     bits = ((np.uint64(w1) << _WORD) | np.uint64(w0)) >> _DROP

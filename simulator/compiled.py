@@ -127,24 +127,31 @@ def kernel(function: Function) -> Function:
     Function
         The compiled function; its plain Python is at ``.py_func``.
     """
-    return _compiled(CPUDispatcher, function, {"_nrt": True, **_CALLABLE})
+    return _compiled(CPUDispatcher, function, {"_nrt": True, "forceinline": False, **_CALLABLE})
 
 
 def inner(function: Function) -> Function:
-    """Compile a function that works on arrays it is given and makes none, without counting references to them.
+    """Compile a function that works on arrays it is given and makes none, into the code of each kernel that calls it.
 
-    Counting took a third of the time of a draw: every array that is passed on costs two atomic operations. The caller
-    holds the arrays. Numba refuses to compile such a function if it makes an array after all.
+    References to arrays are not counted, which took a third of the time of a draw: every array that is passed on cost
+    two atomic operations. The caller holds the arrays. Numba refuses to compile such a function if it makes an array
+    after all; one that returns an array it was given must not be of this kind, as its caller would give it up twice.
+    Nor are arrays passed on the stack, seven words each, which took another third.
     """
-    return _compiled(CPUDispatcher, function, {"_nrt": False, **_CALLABLE})
+    return _compiled(CPUDispatcher, function, {"_nrt": False, "forceinline": True, **_CALLABLE})
 
 
-def part(function: Function) -> Function:
+def inlined(function: Function) -> Function:
     """Compile a function as `inner` does that only kernels call: without an entry for Python, a fifth of the work.
 
     Called from Python it raises TypeError; its plain Python is at ``.py_func``.
     """
-    return _compiled(_Part, function, {"_nrt": False, **_NOT_CALLABLE})
+    return _compiled(_Part, function, {"_nrt": False, "forceinline": True, **_NOT_CALLABLE})
+
+
+def part(function: Function) -> Function:
+    """Compile a function as `inlined` does, but once: for what is large and called from several places, or seldom."""
+    return _compiled(_Part, function, {"_nrt": False, "forceinline": False, **_NOT_CALLABLE})
 
 
 class _Part(CPUDispatcher):
@@ -183,7 +190,7 @@ def beside(program: str, given: Any) -> Iterator[None]:
     Parameters
     ----------
     program
-        Reads `given`, pickled, from its standard input.
+        Reads `given`, pickled, from its standard input; at once, as the body waits for that.
     """
     try:
         text = pickle.dumps(given)
@@ -198,9 +205,11 @@ def beside(program: str, given: Any) -> Iterator[None]:
         yield
         return
     try:
+        pipe = cast(Any, child.stdin)
         with contextlib.suppress(OSError):
-            cast(Any, child.stdin).write(text)
-            cast(Any, child.stdin).close()
+            pipe.write(text)
+        with contextlib.suppress(OSError):
+            pipe.close()
         yield
         child.wait()
     finally:

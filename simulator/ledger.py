@@ -47,7 +47,7 @@ from simulator.clauses import (
     rounded_to,
     table_amount,
 )
-from simulator.compiled import inner, kernel, part
+from simulator.compiled import inlined, inner, kernel, part
 from simulator.outcomes import ADDITIONAL, BEFORE, VERIFIED, Outcomes, without_provider
 from simulator.payers import Purses, new_purses, paid_by_payers, paid_from_before, share_of_own_costs
 from simulator.waterfall import (
@@ -242,13 +242,13 @@ def planned_costs(v: Floats, terms: Terms, calendar: Calendar, people: Ints, blo
     return planned
 
 
-@part
+@inlined
 def cost_growth(v: Floats, calendar: Calendar) -> float:
     """Factor by which costs rise a period."""
     return (1.0 + v[calendar.costs_rise_at]) ** (1.0 / calendar.a_year) if calendar.costs_rise_at >= 0 else 1.0
 
 
-@part
+@inlined
 def raise_costs(v: Floats, calendar: Calendar, after: int, falls: Floats) -> None:
     """Raise the costs [FALLS, T + 2] that fall later than `after` to the prices of their periods, if they rise.
 
@@ -263,7 +263,7 @@ def raise_costs(v: Floats, calendar: Calendar, after: int, falls: Floats) -> Non
             falls[row, t] *= factor
 
 
-@part
+@inlined
 def spread_referrals(people: Ints, blocks: Any, referred: Floats) -> None:
     """Add the people of each block to the periods in which they are referred, evenly in whole people."""
     for b in range(blocks.size):
@@ -274,7 +274,7 @@ def spread_referrals(people: Ints, blocks: Any, referred: Floats) -> None:
                 referred[first + j] += part
 
 
-@part
+@inlined
 def _tally(
     people: Ints,
     counts: Floats,
@@ -298,7 +298,7 @@ def _tally(
             additional[o, c] += counts[o, b, ADDITIONAL]
 
 
-@part
+@inlined
 def _known_at(when: Ints, cohort: Any, blocks: Any, o: int, stop: int) -> int:
     """Period in which an outcome of a cohort is known: of its last people counted, or the last claim if earlier."""
     known = 0
@@ -308,7 +308,7 @@ def _known_at(when: Ints, cohort: Any, blocks: Any, o: int, stop: int) -> int:
     return known
 
 
-@part
+@inlined
 def _referred_by(cohort: Any, blocks: Any, stop: int) -> int:
     """Period in which the last people counted of a cohort are referred; nothing of them is known earlier."""
     last = 0
@@ -318,7 +318,7 @@ def _referred_by(cohort: Any, blocks: Any, stop: int) -> int:
     return last
 
 
-@part
+@inlined
 def _due_dates(
     clauses: Any,
     reads: Any,
@@ -361,7 +361,7 @@ def _due_dates(
             _mark_due(state[k, number], pooled, now, busy)
 
 
-@part
+@inlined
 def _read_at(outcome: int, when: Ints, cohort: Any, blocks: Any, stop: int, people: float) -> int:
     """Period in which an outcome of a cohort can be read (-1: in which its people are known); 0 if it did not run."""
     if people <= 0.0:
@@ -371,13 +371,21 @@ def _read_at(outcome: int, when: Ints, cohort: Any, blocks: Any, stop: int, peop
     return _known_at(when, cohort, blocks, outcome, stop)
 
 
-@part
+@inlined
+def _clear(table: Any) -> None:
+    """Set a table to zero; of a slice of two dimensions the compiler would not know that it is contiguous."""
+    for i in range(table.shape[0]):
+        for j in range(table.shape[1]):
+            table[i, j] = 0
+
+
+@inlined
 def _is_for(cohorts: int, c: int) -> bool:
     """Whether a clause is settled for a cohort, by its bits; -1 are all."""
     return cohorts < 0 or (cohorts >> c) & 1 == 1
 
 
-@part
+@inlined
 def _mark_due(row: Ints, due: int, now: int, busy: NDArray[np.bool_]) -> None:
     if row[SETTLED] == 0:
         row[DUE_AT] = max(due, now + 1) if due > 0 else 0
@@ -385,7 +393,7 @@ def _mark_due(row: Ints, due: int, now: int, busy: NDArray[np.bool_]) -> None:
             busy[row[DUE_AT]] = True
 
 
-@part
+@inlined
 def _settle(
     v: Floats,
     clause: Any,
@@ -445,7 +453,7 @@ def _settle(
     return amount
 
 
-@part
+@inlined
 def _falls_away(clause: Any, triggered: int) -> bool:
     """Whether a clause falls away because of the triggers of others that were met so far."""
     return (triggered & clause.unless) != 0 or (clause.only_if != 0 and (triggered & clause.only_if) == 0)
@@ -477,7 +485,7 @@ def _paid_from_before(
     return amount
 
 
-@part
+@inlined
 def _fee_due(due: int, first: int, last: int, t: int, stop: int, amount: float, gap: tuple[int, int]) -> float:
     """Part of a fee that is due in period t; a fee is earned over the periods of service first..last.
 
@@ -500,7 +508,7 @@ def _fee_due(due: int, first: int, last: int, t: int, stop: int, amount: float, 
     return 0.0
 
 
-@part
+@inlined
 def _newly_paid_for(v: Floats, clause: Any, referred: Floats, t: int, stop: int) -> float:
     """People referred in period t beyond those that are not paid for; nobody after the stop."""
     if t > stop:
@@ -558,10 +566,12 @@ def play(
     flows, buckets, settled, state, so_far = book.flows, book.buckets, book.settled, book.state, book.so_far
     number = cohorts.size
     T, first, last, a_year = calendar.periods, calendar.first, calendar.last, calendar.a_year
-    flows[:] = 0.0
-    buckets[:] = 0.0
-    settled[:] = 0.0
-    state[:] = 0
+    _clear(flows)
+    for k in range(clauses.size):
+        if clauses[k].scope == EACH_PARTICIPANT:
+            _clear(buckets[k])
+        _clear(settled[k])
+        _clear(state[k])
     so_far[:] = 0.0
     book.by_year[:] = 0.0
     busy = book.busy
@@ -1214,7 +1224,7 @@ def _fall_due(
             own[OUT] *= table_amount(v, tables[row.principal_table], finance.points, level)
 
 
-@part
+@inlined
 def _know(
     table: Any,
     reads: Any,
@@ -1243,7 +1253,7 @@ def _know(
             known[c] = np.nan if silent else people_in[c]
 
 
-@part
+@inlined
 def _to_date(
     v: Floats,
     rows: Any,
@@ -1278,7 +1288,7 @@ def _to_date(
     return measured(v, rows, parts, m, number, known, verified, arms, published[:0], scratch)
 
 
-@part
+@inlined
 def _needed(planned: Floats, t: int, ahead: int, stop: int, T: int) -> float:
     """Planned costs of the `ahead` periods after t; once the stop is known, only the cost of ending."""
     if t >= stop:
@@ -1286,7 +1296,7 @@ def _needed(planned: Floats, t: int, ahead: int, stop: int, T: int) -> float:
     return planned[0, min(t + ahead, T)] - planned[0, t]
 
 
-@part
+@inlined
 def _bucket(
     v: Floats,
     clauses: Any,
@@ -1336,7 +1346,7 @@ def _bucket(
     return late
 
 
-@part
+@inlined
 def _index(rate: float, t: int, step: float, base: int) -> float:
     """Rise of indexed amounts in a period: by whole years from the base month to the last month of the period.
 
@@ -1347,7 +1357,7 @@ def _index(rate: float, t: int, step: float, base: int) -> float:
     return (1.0 + rate) ** max(math.floor((t * step - 1.0 - base) / 12.0), 0)
 
 
-@part
+@inlined
 def _owed(
     v: Floats,
     clause: Any,
@@ -1398,7 +1408,7 @@ def _owed(
     return amount, quantity, conditional or amount > 0.0
 
 
-@part
+@inlined
 def _really(
     v: Floats,
     clauses: Any,
@@ -1457,7 +1467,7 @@ def _drop_rounding(flows: Floats) -> None:
             flows[t] = 0.0
 
 
-@part
+@inlined
 def _measure(
     v: Floats,
     calendar: Calendar,
@@ -1521,7 +1531,7 @@ def _measure(
         _measure_investor(v, calendar, flows[INVESTOR, : T + 1], called, profit, commitment, out)
 
 
-@part
+@inlined
 def _measure_investor(
     v: Floats, calendar: Calendar, flows: Floats, called: float, profit: float, commitment: float, out: Floats
 ) -> None:
@@ -1588,7 +1598,7 @@ def measure_payer(
         out[OWN_BROKEN] = 1.0
 
 
-@part
+@inlined
 def measure_tranche(v: Floats, calendar: Calendar, terms: Terms, n: int, book: Book, out: Floats) -> None:
     """Fill the investor's columns of [METRICS] for one tranche of a finished ledger; the others are NaN."""
     own = book.capital[n]
@@ -1598,7 +1608,7 @@ def measure_tranche(v: Floats, calendar: Calendar, terms: Terms, n: int, book: B
     _measure_investor(v, calendar, flows, own[CALLED], own[RECEIVED] - own[CALLED], commitment, out)
 
 
-@part
+@inlined
 def _check(
     contract_cap: float,
     called: float,
@@ -1614,17 +1624,22 @@ def _check(
     2: payments above the contract cap; 3: flows of all parties do not sum to zero; 4: capital called above commitment;
     5: what investors drew and got differs from their flows.
     """
-    balance = flows[VEHICLE, T] if has_finance else 0.0
-    gross = 1.0
-    investors = 0.0
-    receipts = 0.0
-    for t in range(T + 1):
-        investors += flows[INVESTOR, t]
+    receipts, investors, providers, guarantors, others, service, grants = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    moved, promised = 0.0, 0.0
+    for t in range(T + 1):  # a sum for each party, so that no addition waits for another
         receipts += flows[RECEIPTS, t]
-        balance += flows[INVESTOR, t] + flows[PROVIDERS, t] + flows[OTHER_PARTIES, t] + flows[SERVICE, t]
-        balance += flows[GUARANTORS, t] - flows[RECEIPTS, t] - flows[GRANTS, t]
-        gross += abs(flows[INVESTOR, t]) + flows[RECEIPTS, t] + flows[OTHER_PARTIES, t] + flows[SERVICE, t]
-        gross += abs(flows[GUARANTORS, t]) + flows[GRANTS, t]
+        investors += flows[INVESTOR, t]
+        providers += flows[PROVIDERS, t]
+        guarantors += flows[GUARANTORS, t]
+        others += flows[OTHER_PARTIES, t]
+        service += flows[SERVICE, t]
+        grants += flows[GRANTS, t]
+        moved += abs(flows[INVESTOR, t])
+        promised += abs(flows[GUARANTORS, t])
+    balance = investors + providers + others + service + guarantors - receipts - grants
+    if has_finance:
+        balance += flows[VEHICLE, T]
+    gross = 1.0 + moved + promised + receipts + others + service + grants
     if owed > contract_cap * (1.0 + 1e-9) + 1e-9:
         return 2.0
     if abs(balance) > 1e-9 * gross or abs(owed - receipts) > 1e-9 * gross:

@@ -22,7 +22,7 @@ from typing import NotRequired, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.compiled import inner, kernel, part
+from simulator.compiled import inlined, inner, kernel, part
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -116,8 +116,10 @@ def npv(flows: Floats, rate_per_year: float, periods_per_year: float) -> float:
         return math.nan
     v = math.exp(-math.log1p(rate_per_year) / periods_per_year)
     value = 0.0
-    for t in range(flows.size - 1, -1, -1):
-        value = value * v + flows[t]
+    factor = 1.0
+    for t in range(flows.size):  # not Horner's scheme, whose every step waits for the one before
+        value += factor * flows[t]
+        factor *= v
     return value
 
 
@@ -172,15 +174,12 @@ def payback(flows: Floats, periods_per_year: float) -> float:
                 first = t
     if first < 0:
         return math.nan
-    floor = -1e-9 * paid
-    balance = 0.0
     since = -1
-    for t in range(flows.size):
-        balance += flows[t]
-        if balance < floor or t < first:
-            since = -1
-        elif since < 0:
-            since = t
+    for t in range(flows.size - 1, first - 1, -1):
+        if balance < -1e-9 * paid:
+            break
+        since = t
+        balance -= flows[t]
     if since < 0:
         return math.nan
     return since / periods_per_year
@@ -192,7 +191,7 @@ def payback(flows: Floats, periods_per_year: float) -> float:
 # a straight line that Halley's step from x = 0 is nearly there.
 
 
-@part
+@inlined
 def _one_change(c: Floats, split: int, x: float, lo: float, hi: float) -> float:
     """Root x in [lo, hi] where the flows from ``split`` on balance those of the other sign before.
 
@@ -562,7 +561,7 @@ def _annual(x: float, periods_per_year: float) -> float:
     return math.expm1(min(-x * periods_per_year, _LARGEST_LOG)) + 0.0
 
 
-@part
+@inlined
 def _irr(flows: Floats, periods_per_year: float) -> tuple[float, int]:
     """`irr`, save that it gives up where a sum would overflow or lose digits at the bottom."""
     n = flows.size

@@ -36,7 +36,7 @@ from simulator.chance import (
     uniform,
     uniform_of_words,
 )
-from simulator.compiled import inner, kernel, part
+from simulator.compiled import inlined, inner, kernel, part
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -163,7 +163,7 @@ class Points(NamedTuple):
     policy: Ints  # [1]
 
 
-@part
+@inlined
 def _drawn(u: Floats, d: int, column: int, key: int, draw: int, index: int) -> float:
     return u[d, column] if column >= 0 else uniform(key, draw, index)
 
@@ -262,7 +262,7 @@ def refer_people(v: Floats, cohorts: Any, blocks: Any, people: Ints) -> None:
                     people[b] = 0
 
 
-@part
+@inlined
 def without_provider(v: Floats, fails_at: int, gap_at: int, first: int, step: float) -> tuple[int, int]:
     """First and last period without a provider, who fails in a period of service that still counts as served.
 
@@ -272,7 +272,7 @@ def without_provider(v: Floats, fails_at: int, gap_at: int, first: int, step: fl
     return fails + 1, fails + math.ceil(v[gap_at] / step - 1e-9)
 
 
-@part
+@inlined
 def lag_periods(months: float, months_a_step: float) -> int:
     """Periods from referral to an outcome `months` later, for people referred on average in mid-period."""
     return max(0, math.ceil(months / months_a_step - 0.5 - 1e-9))
@@ -298,17 +298,17 @@ def date_outcomes(v: Floats, table: Any, blocks: Any, step: float, months: Float
             when[o, b] = blocks[b].last + lag
 
 
-@part
+@inlined
 def _clip(p: float) -> float:
     return min(max(p, 0.0), 1.0)
 
 
-@part
+@inlined
 def _grown(rate: float, times: float) -> float:
     return 1.0 if rate == 0.0 else (1.0 + rate) ** times
 
 
-@part
+@inlined
 def _moved(v: Floats, row: Any, level: float, years: float, relative: float) -> float:
     """Level of a segment at a date: scores move by units, everything else by shares of the level."""
     trend, shock = v[row.trend_at], v[row.shock_at]
@@ -317,7 +317,7 @@ def _moved(v: Floats, row: Any, level: float, years: float, relative: float) -> 
     return max(0.0, level * relative * _grown(trend, years) * (1.0 + shock))
 
 
-@part
+@inlined
 def _level_without(v: Floats, row: Any, years: float, relative: float) -> float:
     """Level without the service of a segment at a date, before any spread between cohorts.
 
@@ -335,7 +335,7 @@ def _level_without(v: Floats, row: Any, years: float, relative: float) -> float:
     return _moved(v, row, level, years, relative)
 
 
-@part
+@inlined
 def _level_with(v: Floats, row: Any, without: float, years: float, relative: float, part: float) -> float:
     """Level with the service; `part` is how much of the effect there is for this cohort and segment."""
     if row.kind == MILESTONE:
@@ -350,7 +350,7 @@ def _level_with(v: Floats, row: Any, without: float, years: float, relative: flo
     return served if row.kind == SCORE else max(0.0, served)
 
 
-@part
+@inlined
 def _design_effect(v: Floats, row: Any, people: float) -> float:
     """What clusters add to the variance of a mean of so many people, as a share of it: (m - 1) icc (1 - R2).
 
@@ -362,7 +362,7 @@ def _design_effect(v: Floats, row: Any, people: float) -> float:
     return max(0.0, min(v[row.cluster_size_at], people) - 1.0) * icc * (1.0 - v[row.explained_at])
 
 
-@part
+@inlined
 def _spread(v: Floats, row: Any, level: float, people: float, u: float) -> float:
     """Level of a cohort of so many people, given its quantile among cohorts; its mean is the level given.
 
@@ -394,7 +394,7 @@ def _spread(v: Floats, row: Any, level: float, people: float, u: float) -> float
     return level * variance * gamma_quantile(u, 1.0 / variance)
 
 
-@part
+@inlined
 def _relative_variance(v: Floats, row: Any) -> float:
     """Variance of one person's amount over the square of its mean: ((1 + cv2) / any) - 1."""
     share = v[row.any_at]
@@ -403,7 +403,7 @@ def _relative_variance(v: Floats, row: Any) -> float:
     return (1.0 + cv * cv) / share - 1.0
 
 
-@part
+@inlined
 def _varies(v: Floats, row: Any) -> bool:
     return bool(v[row.between_at] > 0.0 or (row.icc_at >= 0 and v[row.icc_at] > 0.0))
 
@@ -411,7 +411,7 @@ def _varies(v: Floats, row: Any) -> bool:
 STILL, BY_COHORT, BY_BLOCK = range(3)
 
 
-@part
+@inlined
 def _moves(v: Floats, table: Any, cohorts: Any) -> int:
     """Whether levels differ from cohort to cohort or even from block to block; they are filled no oftener."""
     moves = STILL
@@ -494,7 +494,7 @@ def fill_levels(
                     fresh[b] = fresh[b] or not same
 
 
-@part
+@inlined
 def _levels_of_block(
     v: Floats,
     table: Any,
@@ -530,7 +530,7 @@ def _levels_of_block(
             level[o, s, 1] = served
 
 
-@part
+@inlined
 def _node_chances(chance: float, sigma: float, eligible: Floats, low: int, high: int, out: Floats) -> None:
     """Spread a chance over the nodes of frailty so that its mean over the eligible stays what the file says.
 
@@ -568,7 +568,7 @@ def _node_chances(chance: float, sigma: float, eligible: Floats, low: int, high:
         a = moved
 
 
-@part
+@inlined
 def fill_weights(v: Floats, share_at: Ints, frailty_at: int, weight: Floats) -> int:
     """Fill the weights of the classes; return the number of nodes of a segment (1 without frailty)."""
     nodes = NODES if v[frailty_at] > 0.0 else 1
@@ -580,7 +580,7 @@ def fill_weights(v: Floats, share_at: Ints, frailty_at: int, weight: Floats) -> 
     return nodes
 
 
-@part
+@inlined
 def fill_chances(v: Floats, table: Any, frailty_at: int, chances: Chances, level: Floats, nodes: int) -> None:
     """Fill the chances by class from the levels [O, S, 2] of a block.
 
@@ -615,7 +615,7 @@ def fill_chances(v: Floats, table: Any, frailty_at: int, chances: Chances, level
                 survival[o, k, side] = eligible[k] * chance[o, k]
 
 
-@part
+@inlined
 def fill_arms(
     v: Floats,
     table: Any,
@@ -656,7 +656,7 @@ def fill_arms(
             arms[o, c, ARM_TOTAL] = _total(u, w, float(effective), level, v, row)
 
 
-@part
+@inlined
 def _mixed_level(v: Floats, row: Any, share_at: Ints, level_at: Ints, o: int, years: float) -> float:
     """Level without the service at a date, over all segments."""
     if share_at.size == 1:
@@ -668,7 +668,7 @@ def _mixed_level(v: Floats, row: Any, share_at: Ints, level_at: Ints, o: int, ye
     return level
 
 
-@part
+@inlined
 def _baseline(v: Floats, row: Any, share_at: Ints, level_at: Ints, o: int, begins: float) -> float:
     """Baseline for people whose referral begins so many years after the start of the deal."""
     baseline = v[row.baseline_at]
@@ -680,7 +680,7 @@ def _baseline(v: Floats, row: Any, share_at: Ints, level_at: Ints, o: int, begin
     return baseline
 
 
-@part
+@inlined
 def _total(u: float, w: float, people: float, level: float, v: Floats, row: Any) -> float:
     """Total of an outcome among so many people at a level: one uniform, and a second one for the size of amounts."""
     if people <= 0.0 or (level <= 0.0 and row.kind != SCORE):
@@ -698,7 +698,7 @@ def _total(u: float, w: float, people: float, level: float, v: Floats, row: Any)
     return float(binomial_quantile(u, int(people), _clip(level)))
 
 
-@part
+@inlined
 def _both_totals(
     u: float, w: float, served: float, unserved: float, level_with: float, level_without: float, v: Floats, row: Any
 ) -> tuple[float, float]:
@@ -715,14 +715,14 @@ def _both_totals(
     return true, without
 
 
-@part
+@inlined
 def _amount(w: float, some: float, mean: float, v: Floats, row: Any) -> float:
     """Total amount of people who have any, gamma with the mean given: the spread moves with the mean."""
     drawn, shape = _drawn_amount(w, some, v, row)
     return drawn * mean / shape
 
 
-@part
+@inlined
 def _drawn_amount(w: float, some: float, v: Floats, row: Any) -> tuple[float, float]:
     """Total of so many people in units of a person's scale, and the shape of a person's gamma law."""
     planned = v[row.level_at] / v[row.any_at]
@@ -732,7 +732,7 @@ def _drawn_amount(w: float, some: float, v: Floats, row: Any) -> tuple[float, fl
     return gamma_quantile(w, some * shape), shape
 
 
-@part
+@inlined
 def _accept(v: Floats, row: Any, key: int, draw: int, part: int, true: float, pool: float) -> float:
     """Verified outcomes of a block: true ones with evidence, and mistaken ones among the rest of the pool.
 
@@ -755,7 +755,7 @@ def _accept(v: Floats, row: Any, key: int, draw: int, part: int, true: float, po
     return accepted
 
 
-@part
+@inlined
 def draw_totals(
     v: Floats,
     table: Any,
@@ -862,7 +862,7 @@ def draw_totals(
     _count_additional(v, table, cohorts, blocks, when, counts)
 
 
-@part
+@inlined
 def _draw_whole(
     u: float, p: float, q: float, o: int, cohort: Any, people_of: Ints, when: Ints, fresh: Any, left: Ints
 ) -> None:
@@ -884,19 +884,19 @@ def _draw_whole(
     left[2] = binomial_quantile(u, left[0], q)
 
 
-@part
+@inlined
 def _after(v: Floats, row: Any, u: float, before: float) -> float:
     """Quantile of a score after, given its own luck and its quantile before: bivariate normal."""
     r = v[row.persistence_at]
     return _normal_cdf(r * normal_quantile(before) + math.sqrt(max(0.0, 1.0 - r * r)) * normal_quantile(u))
 
 
-@part
+@inlined
 def _normal_cdf(x: float) -> float:
     return min(max(0.5 * math.erfc(-x / math.sqrt(2.0)), 2.0**-60), 1.0 - 2.0**-53)
 
 
-@part
+@inlined
 def _split_by_class(
     people: int, weight: Floats, number: int, nodes: int, key: int, draw: int, part: int, heads: Ints
 ) -> None:
@@ -1125,7 +1125,7 @@ def _measure_people(
             counts[VERIFIED] += accepted
 
 
-@part
+@inlined
 def _count_additional(v: Floats, table: Any, cohorts: Any, blocks: Any, when: Ints, counts: Floats) -> None:
     """Fill the additional outcomes that can be paid for: in time, and with evidence in their share of cases.
 
@@ -1139,7 +1139,7 @@ def _count_additional(v: Floats, table: Any, cohorts: Any, blocks: Any, when: In
             counts[o, b, ADDITIONAL] = share * (counts[o, b, TRUE] - counts[o, b, WITHOUT]) if in_time else 0.0
 
 
-@part
+@inlined
 def policy_stop(
     v: Floats,
     hazard_at: int,

@@ -280,10 +280,10 @@ class Simulation:
 _COMPILES_ALONE = "SIB_COMPILES_ALONE"
 _COMPILE_OUTCOMES = f"""
 import os, pickle, sys
+given = sys.stdin.buffer.read()
 os.environ[{_COMPILES_ALONE!r}] = "yes"
 from simulator.run import Simulation
-plan, seed, names = pickle.load(sys.stdin.buffer)
-each = Simulation(plan, seed, names)
+each = Simulation(*pickle.loads(given))
 values, _ = each.values(0, 1)
 each.outcomes(0, values)
 """

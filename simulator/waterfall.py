@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.clauses import table_amount
-from simulator.compiled import inner, part
+from simulator.compiled import inlined, inner, part
 
 Floats = NDArray[np.float64]
 
@@ -138,7 +138,7 @@ class FinanceTerms(NamedTuple):
     guarantee: Any  # GUARANTEE [G]
 
 
-@part
+@inlined
 def spread_costs(
     v: Floats,
     costs: Any,
@@ -227,7 +227,7 @@ def commitment_left(v: Floats, row: Any, own: Floats) -> float:
     return 0.0 if own[ENDED] > 0.0 else max(v[row.commitment_at] - own[CALLED], 0.0)
 
 
-@part
+@inlined
 def call_capital(
     v: Floats, tranches: Any, in_turn: int, need: float, t: int, capital: Floats, paper: Floats, till: Floats
 ) -> float:

@@ -1,9 +1,12 @@
 """Machine code on disk is never stale, and an installation that nobody may write to still runs."""
 
+import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -172,3 +175,88 @@ def test_a_read_only_installation_runs_and_keeps_machine_code_in_the_users_folde
     finally:
         for folder in (small, home, home / "cache"):
             folder.chmod(0o755)
+
+
+def _decorated(kinds):
+    """Functions of the package with one of these decorators, and what they say they return."""
+    for file in sorted(PACKAGE.glob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and {getattr(each, "id", "") for each in node.decorator_list} & kinds:
+                yield f"{file.stem}.{node.name}", ast.unparse(node.returns) if node.returns else "nothing said"
+
+
+def _may_hold_an_array(returns):
+    return not set(re.findall(r"[\w.]+", returns)) <= {"tuple", "float", "int", "bool", "None", "np.uint64"}
+
+
+def test_functions_that_count_no_references_return_no_arrays():
+    """Their callers would give up an array that was never taken: memory is corrupted, sometimes."""
+    found = dict(_decorated({"inner", "inlined", "part"}))
+    assert len(found) > 100
+    assert [name for name, returns in found.items() if _may_hold_an_array(returns)] == []
+
+
+def test_a_kernel_that_returns_an_array_is_seen_by_that_check():
+    assert _may_hold_an_array(dict(_decorated({"kernel"}))["ledger.planned_costs"])
+    assert _may_hold_an_array(dict(_decorated({"kernel"}))["draws.outcomes_of"])
+
+
+def test_python_cannot_call_machine_code_without_an_entry():
+    from simulator.ledger import _needed
+
+    with pytest.raises(TypeError, match="_needed has machine code for other kernels only"):
+        _needed(None, 0, 1, 2, 3)
+
+
+BESIDE = """
+import pathlib, pickle, sys
+pathlib.Path(pickle.load(sys.stdin.buffer)).write_text("done")
+"""
+
+
+def test_a_program_beside_the_body_is_awaited(tmp_path):
+    from simulator.compiled import beside
+
+    with beside(BESIDE, str(tmp_path / "sign")):
+        assert not (tmp_path / "sign").exists() or (tmp_path / "sign").read_text() in ("", "done")
+    assert (tmp_path / "sign").read_text() == "done"
+
+
+def test_a_program_beside_a_body_that_fails_is_ended():
+    from simulator.compiled import beside
+
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), beside("import time; time.sleep(600)", None):
+        raise KeyboardInterrupt
+    assert time.monotonic() - begun < 60
+
+
+def test_a_program_that_cannot_be_given_its_input_harms_nobody():
+    from simulator.compiled import beside
+
+    with beside(BESIDE, lambda: None):
+        pass
+    with beside("raise SystemExit(3)", "x" * 10_000_000):
+        pass
+
+
+def test_the_first_run_compiles_outcomes_in_a_process_beside(tmp_path):
+    """Seen in the folder of machine code: the child keeps what the parent then finds."""
+    program = (
+        "from simulator.dealfile import load\nfrom simulator import run\n"
+        "seen = []\nreal = run.beside\n"
+        "run.beside = lambda *a: seen.append(a[0]) or real(*a)\n"
+        "run.simulate(load('scenarios/augsburg.yaml'), 10)\n"
+        "print(len(seen), sum(run.simulate_outcomes.stats.cache_hits.values()),"
+        " sum(run.settle_draws.stats.cache_hits.values()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=PACKAGE.parent,
+        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(PACKAGE.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    expected = "1 1 0" if len(os.sched_getaffinity(0)) > 1 else "0 0 0"
+    assert done.stdout.split("\n")[0] == expected, done.stderr

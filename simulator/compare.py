@@ -228,7 +228,7 @@ class _Question:
         settled = [*names, *(each for each in others if each in deal.structures), *self.twins.values()]
         settled += [self.fee] if self.fee else []
         self.settled = list(dict.fromkeys(settled))
-        self.shared = Simulation(self.plan, seed, self.settled, sampling=sampling)
+        self.shared = Simulation(self.plan, seed, self.settled, sampling=sampling, suits=list(deal.structures))
         self.savings, self.social = list(deal.savings or {}), list(deal.social_value or {})
         self.bodies = list(dict.fromkeys(each.to for each in (deal.savings or {}).values()))
         self.valued = bool(self.savings or self.social)

@@ -26,6 +26,7 @@ from simulator.chance import (
     GAUSS_HERMITE_NODES,
     GAUSS_HERMITE_WEIGHTS,
     beta_quantile,
+    binomial_cdf,
     binomial_quantile,
     gamma_quantile,
     hypergeometric_quantile,
@@ -210,7 +211,7 @@ class Chances(NamedTuple):
     without_k: Floats  # [O, K] and without it
     heads: Ints  # [K] people
     months: Floats  # [O] from referral to the outcome
-    left: Ints  # [O, 3] people in time whose outcomes are not yet split over blocks; with the outcome; without service
+    left: Ints  # [O, 2] people in time whose outcomes are not yet split over blocks; and those with the outcome
     tile: Tile
 
 
@@ -230,7 +231,7 @@ def new_chances(outcomes: int, segments: int, blocks: int) -> Chances:
         np.zeros((outcomes, classes)),
         np.zeros(classes, np.int64),
         np.zeros(outcomes),
-        np.zeros((outcomes, 3), np.int64),
+        np.zeros((outcomes, 2), np.int64),
         Tile(
             np.zeros((4, TILE), np.uint32),
             np.zeros((4, TILE), np.uint32),
@@ -795,15 +796,20 @@ def draw_totals(
                 at = (part * number + s) * _STRIDE
                 if whole_points[o, c] >= 0 and part == 0:
                     u = drawn[d, whole_points[o, c]]
-                    p, q = served_chance[o, 0], unserved_chance[o, 0]
-                    _draw_whole(u, p, q, o, cohorts[c], people_of, when, fresh, left[o])
+                    _draw_whole(u, served_chance[o, 0], o, cohorts[c], people_of, when, fresh, left[o])
                 if whole_points[o, c] >= 0 and left[o, 0] > 0 and when[o, b] <= cohorts[c].claim:
+                    p, q = served_chance[o, 0], unserved_chance[o, 0]
                     u = uniform(luck[o, c], draw, at)
                     with_k[o, 0] = hypergeometric_quantile(u, people, left[o, 1], left[o, 0])
-                    without_k[o, 0] = hypergeometric_quantile(u, people, left[o, 2], left[o, 0])
+                    without_k[o, 0] = with_k[o, 0]
+                    if q != p:
+                        # each block's counts with and without are of one uniform: here it lies where the former says
+                        below = binomial_cdf(int(with_k[o, 0]) - 1, people, p)
+                        up_to = binomial_cdf(int(with_k[o, 0]), people, p)
+                        u = below + (up_to - below) * uniform(luck[o, c], draw, at + 1)
+                        without_k[o, 0] = binomial_quantile(u, people, q)
                     left[o, 0] -= people
                     left[o, 1] -= int(with_k[o, 0])
-                    left[o, 2] -= int(without_k[o, 0])
                     true += with_k[o, 0]
                     without += without_k[o, 0]
                     pool += people
@@ -863,10 +869,8 @@ def draw_totals(
 
 
 @inlined
-def _draw_whole(
-    u: float, p: float, q: float, o: int, cohort: Any, people_of: Ints, when: Ints, fresh: Any, left: Ints
-) -> None:
-    """Draw the totals of a cohort's blocks that are in time, with and without the service, from one uniform.
+def _draw_whole(u: float, p: float, o: int, cohort: Any, people_of: Ints, when: Ints, fresh: Any, left: Ints) -> None:
+    """Draw the total of a cohort's blocks that are in time, with the service, from one uniform.
 
     Only where all its blocks have the same chance and few people: else nothing is left to split.
     """
@@ -881,7 +885,6 @@ def _draw_whole(
         left[0] = 0
         return
     left[1] = binomial_quantile(u, left[0], p)
-    left[2] = binomial_quantile(u, left[0], q)
 
 
 @inlined

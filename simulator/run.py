@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -101,6 +102,13 @@ class Replicates(NamedTuple):
 FIRST = Replicates()
 
 
+class _Drawn(threading.local):
+    """Sobol points that a thread made last."""
+
+    start = 0
+    u: Floats = np.empty((0, 0))
+
+
 @dataclass
 class Simulation:
     """Everything that the blocks of one run share."""
@@ -113,6 +121,8 @@ class Simulation:
     """Changes drawn value rows in place. What the parties planned (`plan.expected`) stays as it was."""
     sampling: str = "plain"
     """Independent draws, or Sobol points; see :mod:`simulator.sampling`."""
+    suits: Sequence[str] | None = None
+    """Structures to which the axes of Sobol points are turned, the first above all; None for all of the plan."""
 
     def __post_init__(self) -> None:
         """Make the keys and the planned costs."""
@@ -121,8 +131,11 @@ class Simulation:
         self.keys = outcome_keys(plan, self.seed, self.replicates)
         self.points = sampling.nothing(plan)
         if self.randomised:
-            self.of_values, self.reads = sampling.of_values(plan, self.value_keys)
-            self.of_luck, self.points = sampling.of_luck(plan, self.keys, self.of_values.keys.size)
+            self.drawn = _Drawn()
+            suits = plan.structure_names if self.suits is None else self.suits
+            influences = influences_of(plan, suits) if suits else None
+            self.source = sampling.source(plan, self.value_keys, self.keys, influences)
+            self.points = self.source.places
         self.caps = cap_table(plan)
         people = np.zeros(plan.blocks.size, np.int64)
         refer_people(plan.expected, plan.cohorts, plan.blocks, people)
@@ -164,10 +177,10 @@ class Simulation:
         """Draw the value rows of draws start.., with what is changed; see :func:`simulator.parameters.values`."""
         uniforms = None
         if self.randomised:
-            u = self.of_values.uniforms(start, number)
+            u = self.uniforms(start, number)
 
             def uniforms(index: int) -> Floats:
-                return u[:, self.reads[index]]
+                return u[:, self.source.reads[index]]
 
         rows, clamped = parameters.values(self.plan, self.value_keys, start, number, uniforms)
         if self.change is not None:
@@ -178,7 +191,14 @@ class Simulation:
         """Uniforms of luck of draws start.. that are not drawn at their addresses."""
         if not self.randomised:
             return self.points
-        return self.points._replace(u=self.of_luck.uniforms(start, number))
+        return self.points._replace(u=self.uniforms(start, number))
+
+    def uniforms(self, start: int, number: int) -> Floats:
+        """Sobol points of draws start.., [number, columns]: made once for the values and the luck of a block."""
+        drawn = self.drawn
+        if start < drawn.start or start + number > drawn.start + len(drawn.u):
+            drawn.start, drawn.u = start, self.source.uniforms(start, number)
+        return drawn.u[start - drawn.start : start - drawn.start + number]
 
     def outcomes(self, start: int, values: Floats) -> tuple[Outcomes, Ints, Floats, Floats]:
         """Simulate the outcomes of draws start.. with the value rows given."""
@@ -287,6 +307,62 @@ each = Simulation(*pickle.loads(given))
 values, _ = each.values(0, 1)
 each.outcomes(0, values)
 """
+
+PILOT = Replicates(-1, -1, -1)
+"""Replicates that no run draws."""
+_PILOT_DRAWS, _PILOT_PEOPLE = 4096, 1024  # the latter where people are drawn one by one
+_OTHERS = 1 / 3
+_RARE = 0.02
+
+
+def influences_of(plan: Plan, names: Sequence[str]) -> Floats:
+    """How much each column of uniforms moves what structures pay, return and trigger, from a pilot of a few draws.
+
+    Parameters
+    ----------
+    names
+        Structures; the first that pays anything uncertain counts three times as much as each other.
+
+    Returns
+    -------
+    float64 [any, columns]
+        Covariance of each payment, multiple and trigger that is not rare, divided by its standard deviation, with the
+        normal quantile of each column of :func:`simulator.sampling.source`; 0 where it is within its own error.
+    """
+    from scipy.special import ndtri
+
+    pilot = Simulation(plan, 0, list(names), PILOT, sampling="sobol", suits=())
+    number = _PILOT_PEOPLE if plan.people else _PILOT_DRAWS
+    values, _ = pilot.values(0, number)
+    answers: dict[str, list[Floats]] = {name: [] for name in names}
+    for low in range(0, number, pilot.chunk):
+        part = values[low : low + pilot.chunk]
+        alike = pilot.outcomes(low, part)
+        for name in names:
+            out, stops, _, capped = pilot.outcomes_under(name, low, part, alike)
+            met = np.zeros((len(plan.clause_names[name]), len(plan.cohort_names) + 2), np.int64)
+            flags = np.zeros((len(part), *met.shape), np.int8)
+            rows, *_ = pilot.settle(name, part, out, stops, capped, met, flags)
+            money = np.nan_to_num(rows[:, [book_of.PAYMENTS, book_of.MULTIPLE]])
+            answers[name].append(np.column_stack([money, flags.reshape(len(part), -1)]))
+    scores = ndtri(pilot.source.untouched(0, number))
+    weights: list[float] = []
+    found = [np.zeros((0, scores.shape[1]))]
+    for name in names:
+        y = np.concatenate(answers[name])
+        mean, spread = y.mean(axis=0), y.std(axis=0)
+        least = np.full(mean.size, (_RARE * (1.0 - _RARE)) ** 0.5)
+        least[:2] = 1e-9 * np.abs(mean[:2])
+        told = spread > least
+        weight = _OTHERS if weights else 1.0
+        # not a product of matrices, whose bits depend on the number of threads it takes
+        found.append(weight * np.einsum("dc,dr->rc", scores, (y[:, told] - mean[told]) / spread[told]) / number)
+        weights += [weight] * int(told.sum())
+    influences = np.concatenate(found)
+    error = (sum(weight**2 for weight in weights) / number) ** 0.5
+    influences[:, (influences**2).sum(axis=0) < (2.0 * error) ** 2] = 0.0
+    return influences
+
 
 NOTHING_PUBLISHED: Floats = np.zeros((0, 0))
 NO_FLAGS: Flags = np.zeros((0, 0, 0), np.int8)
@@ -457,8 +533,8 @@ def simulate(
         Called with the draws done and the draws in all.
     sampling
         `plain`, independent draws; or `sobol`, scrambled Sobol points for the uncertain numbers and the largest sources
-        of luck, in 16 independent randomisations whose spread is the standard error. Intervals of quantiles are those
-        of independent draws, which are wider than they need be.
+        of luck, along axes that a pilot of a few thousand draws finds, in 16 independent randomisations whose spread is
+        the standard error. Intervals of quantiles are those of independent draws, which are wider than they need be.
 
     Returns
     -------
@@ -1105,7 +1181,8 @@ def predicted_bytes(shared: Simulation, draws: int, workers: int) -> int:
     )
     per_draw = structures * (book_of.METRICS + years + 2 * outcomes) + tranches * book_of.METRICS + 4 * outcomes
     per_draw += payers * (book_of.OF_PAYER + years)
-    block = BLOCK * (len(plan.columns) + per_draw)
+    points = shared.source.keys.size if shared.randomised else 0
+    block = BLOCK * (len(plan.columns) + points + per_draw)
     scratch = shared.chunk * shared.values_a_draw
     people = 0.0
     if plan.people:

@@ -10,11 +10,12 @@ from click.testing import CliRunner
 from scipy import stats
 from scipy.stats import qmc
 
-from simulator import chance, explain, load, metrics, simulate, sobol
+from simulator import chance, explain, load, loads, metrics, simulate, sobol
 from simulator.cli import cli
-from simulator.compare import compare
+from simulator.compare import COMPARATORS, _Question, compare
 from simulator.plan import compile_plan
-from simulator.run import Simulation
+from simulator.run import Simulation, Variant, influences_of, settle_variants
+from simulator.sampling import Source, shared_axes
 
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
 R = metrics.RANDOMISATIONS
@@ -118,6 +119,125 @@ def test_turning_one_column_changes_nothing():
     before = u.copy()
     sobol.turn(u, np.array([1]), np.array([3.0]))
     assert np.array_equal(u, before)
+
+
+def test_columns_whose_influences_are_alike_share_an_axis():
+    base = np.array([[1.0, 0.5, 0.0], [1.0, 0.0, 0.5], [0.0, 0.4, 0.1]]).T  # three answers, three kinds of columns
+    influences = np.column_stack([base[:, 0], -0.3 * base[:, 0], np.zeros(3), base[:, 1], 0.2 * base[:, 1], base[:, 2]])
+    found = shared_axes(influences)
+    assert [columns for columns, _ in found] == [
+        [0, 1],
+        [3, 4],
+        [5],
+    ]  # the largest first, those of no influence left out
+    size = np.linalg.norm(influences, axis=0)
+    assert np.allclose(found[0][1], [size[0], -size[1]]) and np.allclose(found[1][1], [size[3], size[4]])
+    assert [columns for columns, _ in shared_axes(influences, {1, 4})] == [[0], [3], [5], [1], [4]]
+    # nearly alike is enough, half alike is not
+    near, far = base[:, 0] + 0.15 * np.array([0.0, 1.0, -2.0]), base[:, 0] + np.array([0.0, 1.0, -2.0])
+    assert len(shared_axes(np.column_stack([base[:, 0], near]))) == 1
+    assert len(shared_axes(np.column_stack([base[:, 0], far]))) == 2
+    assert shared_axes(np.zeros((0, 4))) == []
+
+
+def _axes(shared):
+    """Columns that are turned together: the ends of the paths of uncertain numbers, and places of luck."""
+    source = shared.source
+    names = {column: shared.plan.columns[i].address[-1] for i, column in source.reads.items()}
+    for table in ("luck", "whole", "arm", "policy"):
+        for place in np.argwhere(getattr(source.places, table) >= 0):
+            names[getattr(source.places, table)[tuple(place)]] = (table, *place.tolist())
+    return [{names[column] for column in columns} for columns, _ in source.turns]
+
+
+def test_what_decides_a_trigger_together_shares_an_axis():
+    plan = compile_plan(load(SCENARIOS / "peterborough.yaml"))
+    axes = _axes(Simulation(plan, 1, ["as signed"], sampling="sobol"))
+    assert {"effect", "shared_bias"} in axes
+    for cohort in range(3):
+        assert {("luck", 0, cohort, 0), ("arm", 0, cohort)} in axes
+    assert {("policy", 0), "chance_a_year"} in axes
+    assert _axes(Simulation(plan, 1, ["as signed"], sampling="sobol", suits=())) == []
+    plan = compile_plan(load(SCENARIOS / "augsburg.yaml"))
+    (axis,) = _axes(Simulation(plan, 1, ["as signed"], sampling="sobol"))
+    assert axis >= {"effect", "without_service", "referrals", ("whole", 0, 0)}
+
+
+def test_influences_are_covariances_with_normal_quantiles():
+    plan = compile_plan(load(SCENARIOS / "peterborough.yaml"))
+    names = list(plan.structure_names)
+    told = influences_of(plan, names)
+    bare = Simulation(plan, 11, names, sampling="sobol", suits=())
+    draws = 4 * 4096
+    z = stats.norm.ppf(bare.source.untouched(0, draws))
+    paid = simulate(load(SCENARIOS / "peterborough.yaml"), draws, 11).draws("as signed")[
+        "payments"
+    ]  # plain: no relation
+    values, _ = bare.values(0, draws)
+    out, stops, _, capped = bare.outcomes(0, values)
+    met = np.zeros((len(plan.clause_names["as signed"]), len(plan.cohort_names) + 2), np.int64)
+    own = bare.settle("as signed", values, out, stops, capped, met)[0][:, 0]
+    for payments, agree in ((own, True), (paid, False)):
+        seen = z.T @ (payments - payments.mean()) / payments.std() / draws
+        seen[(told == 0.0).all(axis=0)] = 0.0
+        # both are good to 1 / sqrt(4096) at worst
+        assert (np.abs(seen - told[0]).max() < 4.5 / math.sqrt(4096)) == agree
+
+
+def test_the_axes_are_those_of_the_deal_whatever_is_asked():
+    deal = load(SCENARIOS / "peterborough.yaml")
+    plan = compile_plan(deal)
+    one = Simulation(plan, 1, ["as signed"], sampling="sobol").source
+    other = Simulation(plan, 2, ["conventional", "event by event"], sampling="sobol").source
+    compared = _Question(deal, 1, ["as signed"], list(COMPARATORS), False, "sobol")
+    assert len(compared.plan.structure_names) > len(plan.structure_names)
+    for each in (other, compared.shared.source):
+        assert len(each.turns) == len(one.turns) == 5
+        for mine, theirs in zip(one.turns, each.turns, strict=True):
+            assert np.array_equal(mine[0], theirs[0]) and np.array_equal(mine[1], theirs[1])
+        assert np.array_equal(one.places.luck, each.places.luck)
+        assert set(one.reads.values()) == set(each.reads.values())
+    # seeds move what is drawn along them
+    assert np.array_equal(one.keys, compared.shared.source.keys) and not np.array_equal(one.keys, other.keys)
+
+
+def test_a_small_change_of_a_deal_turns_the_axes_a_little():
+    text = (SCENARIOS / "peterborough.yaml").read_text(encoding="utf-8")
+    paid = []
+    for changed in (text, text.replace("price per event: 16000", "price per event: 16160")):
+        paid.append(simulate(loads(changed), 4096, 1, ["as signed"], sampling="sobol").draws("as signed")["payments"])
+    # the price moves all payments by 1% where no cap binds
+    assert np.abs(paid[1] - paid[0]).max() < 0.02 * paid[0].max()
+
+
+def test_turned_axes_halve_the_variance_of_what_several_sums_decide():
+    # P(any payment) in 4 times 16 randomisations of 4,096 points: the variance between them is good to 18%
+    plan = compile_plan(load(SCENARIOS / "peterborough.yaml"))
+    gain = []
+    for suits in (None, ()):
+        means = []
+        for seed in range(4):
+            shared = Simulation(plan, seed, ["as signed"], sampling="sobol", suits=suits)
+            paid = [
+                settle_variants(shared, [Variant(shared, {})], start, 4096)[0] for start in range(0, R * 4096, 4096)
+            ]
+            any_ = np.concatenate([each.metrics["as signed"][:, 0] > 0.0 for each in paid])
+            means += [any_[r::R].mean() for r in range(R)]
+        share = np.mean(means)
+        gain.append(share * (1.0 - share) / 4096 / np.var(means, ddof=1))
+    assert gain[0] > 10.0 > gain[1] > 3.0
+
+
+def test_the_points_of_a_block_are_made_once(monkeypatch):
+    made = []
+    real = Source.uniforms
+    monkeypatch.setattr(Source, "uniforms", lambda self, start, number: made.append(start) or real(self, start, number))
+    monkeypatch.setattr(Simulation, "chunk", property(lambda self: 1000))
+    plan = compile_plan(load(SCENARIOS / "augsburg.yaml"))
+    shared = Simulation(plan, 1, ["as signed"], sampling="sobol", suits=())
+    for start in (0, 4096):
+        settle_variants(shared, [Variant(shared, {})], start, 4096)
+    assert made == [0, 4096]
 
 
 # -- errors ---------------------------------------------------------------------------------------------------------
@@ -261,7 +381,7 @@ def test_what_is_uncertain_together_is_one_dimension_and_correlated_numbers_stay
     plan = compile_plan(load(SCENARIOS / "peterborough.yaml"))
     shared = Simulation(plan, 1, ["as signed"], sampling="sobol")
     addresses = {column.address for column in plan.columns if not column.quantity.is_fixed}
-    assert shared.of_values.keys.size == len(addresses)
+    assert len(set(shared.source.reads.values())) == len(addresses)
     rows, _ = shared.values(0, 4096)
     for i, column in enumerate(plan.columns):
         if column.quantity.is_fixed:
@@ -301,7 +421,7 @@ def test_a_handful_of_draws_is_no_error(draws):
 
 def test_the_total_of_a_small_cohort_is_drawn_first_and_split_over_its_months():
     plan = compile_plan(load(SCENARIOS / "augsburg.yaml"))
-    shared = Simulation(plan, 1, ["as signed"], sampling="sobol")
+    shared = Simulation(plan, 1, ["as signed"], sampling="sobol", suits=())  # it does not share its axis
     values, _ = shared.values(0, 4096)
     values[:] = values[0]  # all draws alike but for luck
     outcome = plan.outcomes[0]
@@ -325,3 +445,35 @@ def test_the_total_of_a_small_cohort_is_drawn_first_and_split_over_its_months():
     correlation = np.corrcoef(counts.T) - np.eye(people.size)
     assert np.abs(correlation).max() < 4.5 / math.sqrt(4096)
     assert abs(np.cov(total, rowvar=False) / law.var() - 1.0) < 0.02
+
+
+def test_months_with_and_without_the_service_are_of_one_uniform():
+    # as under plain sampling: what a month has with the service says within which bounds it is without
+    plan = compile_plan(load(SCENARIOS / "augsburg.yaml"))
+    for method in ("plain", "sobol"):
+        shared = Simulation(plan, 1, ["as signed"], sampling=method)
+        values, _ = shared.values(0, 512)
+        out = shared.outcomes(0, values)[0]
+        outcome = plan.outcomes[0]
+        q = values[:, outcome["level_at"], np.newaxis]
+        p = q + values[:, outcome["effect_at"], np.newaxis]
+        served, unserved, people = out.counts[:, 0, :, 0], out.counts[:, 0, :, 1], out.people
+        law, other = stats.binom(people, np.clip(p, 0.0, 1.0)), stats.binom(people, q)
+        assert (law.cdf(served - 1) <= other.cdf(unserved) + 1e-12).all()
+        assert (other.cdf(unserved - 1) <= law.cdf(served) + 1e-12).all()
+        # and there is luck within those bounds
+        bounds = (
+            other.ppf(np.clip(law.cdf(served), 0.0, 1.0)),
+            other.ppf(np.clip(law.cdf(served - 1) + 1e-12, 0.0, 1.0)),
+        )
+        inside = (unserved < bounds[0]) & (unserved > bounds[1])
+        assert inside.any()
+
+
+def test_deadweight_is_the_same_under_both():
+    deal = load(SCENARIOS / "augsburg.yaml")
+    one, other = (
+        simulate(deal, 100_000, 1, ["as signed"], sampling=each)["as signed"].payer.deadweight_share
+        for each in ("plain", "sobol")
+    )
+    assert abs(one.value - other.value) < 4.5 * math.hypot(one.standard_error, other.standard_error)

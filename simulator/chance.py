@@ -40,6 +40,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,9 @@ from simulator.compiled import inner, kernel, part
 __all__ = [
     "GAUSS_HERMITE_NODES",
     "GAUSS_HERMITE_WEIGHTS",
+    "NONE",
+    "ONE",
+    "TWO",
     "beta_cdf",
     "beta_quantile",
     "binomial_cdf",
@@ -81,6 +85,11 @@ _WEYL_0 = np.uint64(0x9E3779B9)
 _WEYL_1 = np.uint64(0xBB67AE85)
 _DROP = np.uint64(12)
 _ULP = 2.0**-52
+
+# Steps and indexes of counters, for kernels: numba compiles a function anew for each literal that is passed to it.
+NONE: Any = np.int64(0)
+ONE: Any = np.int64(1)
+TWO: Any = np.int64(2)
 
 
 def key(seed: int, layer: str, replicate: int, path: Sequence[str]) -> np.uint64:
@@ -267,7 +276,7 @@ def uniforms(key: int | np.uint64, draws_start: int, n: int, index: int) -> NDAr
     words = np.empty((4, min(n, _TILE)), np.uint32)
     for start in range(0, n, _TILE):
         number = min(_TILE, n - start)
-        philox_blocks(key, draws_start + start, index, 1, 0, number, words)
+        philox_blocks(key, draws_start + start, index, ONE, NONE, number, words)
         for i in range(number):
             out[start + i] = uniform_of_words(words[0, i], words[1, i])
     return out
@@ -374,9 +383,9 @@ GAUSS_HERMITE_WEIGHTS.setflags(write=False)
 
 # ------------------------------------------------------------------------- probabilities and tails
 
-_BINOMIAL = 0
-_POISSON = 1
-_NEGATIVE_BINOMIAL = 2
+_BINOMIAL: Any = np.int64(0)  # no literals, see NONE
+_POISSON: Any = np.int64(1)
+_NEGATIVE_BINOMIAL: Any = np.int64(2)
 
 _TWO_PI = 2.0 * math.pi
 _EPSILON = 2.0**-52
@@ -779,6 +788,37 @@ def _decide(
     return _search(u, law, size, parameter, math.floor(min(max(x, 0.0), top)), top)
 
 
+_RECIPROCALS = 1.0 / np.maximum(1.0, np.arange(65.0))
+_FACTORS = 32
+
+
+@kernel
+def _binomial_from_zero(u: float, n: int, p: float, q: float, beyond: bool) -> int:
+    """Smallest ``k`` whose distribution function reaches ``u``, or with `beyond` goes beyond it, adding up from zero.
+
+    For ``p <= 1/2``, ``q = 1 - p`` and so small a variance that the sum is there before 64 terms.
+    """
+    if n <= _FACTORS:
+        term = 1.0
+        power = q
+        left = n
+        while left > 0:  # q**n: so few factors are as exact as the exponential of a logarithm, and cost a tenth
+            if left & 1:
+                term *= power
+            power *= power
+            left >>= 1
+    else:
+        term = math.exp(n * math.log1p(-p))
+    odds = p / q
+    total = term
+    k = 0
+    while (total < u or (beyond and total == u)) and k < n:
+        k += 1
+        term *= odds * (n + 1 - k) * _RECIPROCALS[k]
+        total += term
+    return k
+
+
 @kernel
 def binomial_quantile(u: float, n: int, p: float) -> int:
     """Smallest ``k`` with ``P(X <= k) >= u``, X binomial.
@@ -814,27 +854,10 @@ def binomial_quantile(u: float, n: int, p: float) -> int:
     if variance < _NARROW:
         if _TAIL < u < 1.0 - _TAIL:
             if p <= 0.5:
-                odds = p / q
-                term = math.exp(size * math.log1p(-p))
-                total = term
-                k = 0
-                while total < u and k < n:
-                    term *= odds * (n - k) / (k + 1)
-                    total += term
-                    k += 1
-                return k
+                return _binomial_from_zero(u, n, p, q, False)
             # Failures are the rare ones: count them from zero. The largest number j of failures with
             # P(failures >= j) >= u, which is the smallest with P(failures <= j) > 1 - u.
-            odds = q / p
-            term = math.exp(size * math.log1p(-q))
-            total = term
-            k = 0
-            v = 1.0 - u
-            while total <= v and k < n:
-                term *= odds * (n - k) / (k + 1)
-                total += term
-                k += 1
-            return n - k
+            return n - _binomial_from_zero(1.0 - u, n, q, p, True)
         return _search(u, _BINOMIAL, size, p, math.floor(size * p + 0.5), size)
     return _decide(u, _BINOMIAL, size, p, size * p, variance, q - p, size)
 

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from simulator import ledger as book_of
 from simulator.clauses import Tally, settle_persons
-from simulator.compiled import kernel
+from simulator.compiled import inner, kernel
 from simulator.ledger import Book, Calendar, Terms, measure_payer, measure_tranche, play
 from simulator.outcomes import (
     TILE,
     TRUE,
     VERIFIED,
     WITHOUT,
+    Chances,
     OutcomeKeys,
     Outcomes,
     Points,
@@ -28,9 +29,7 @@ from simulator.outcomes import (
     draw_totals,
     fill_arms,
     fill_levels,
-    new_chances,
     policy_stop,
-    refer_people,
 )
 
 Floats = NDArray[np.float64]
@@ -48,7 +47,7 @@ class CapTable(NamedTuple):
     limit_at: Ints  # [S']
 
 
-@kernel
+@inner
 def simulate_outcomes(
     start: int,
     values: Floats,
@@ -63,7 +62,8 @@ def simulate_outcomes(
     hazard_at: int,
     by_people: bool,
     caps: CapTable,
-    record: Any,
+    chances: Chances,
+    records: Any,
     out: Outcomes,
     stops: Ints,
     totals: Floats,
@@ -75,10 +75,12 @@ def simulate_outcomes(
     ----------
     points
         Uniforms of these draws that are not drawn at their addresses.
-    record
-        Any array of the type that holds what was verified of a person: whole numbers, or amounts.
+    chances
+        Scratch.
+    records
+        Scratch of what was verified of each person of a draw [O, most people], whole numbers or amounts.
     out
-        Arrays as for one draw, with a leading axis of draws.
+        Arrays as for one draw, with a leading axis of draws. The people referred are there already.
     stops
         [draws] last period of service.
     totals
@@ -87,22 +89,14 @@ def simulate_outcomes(
         [draws, R, B] money after the cap per person.
     """
     size = table.size
-    chances = new_chances(size, segments.share_at.size, blocks.size)
-    most = 1
-    if by_people:
-        for d in range(values.shape[0]):
-            refer_people(values[d], cohorts, blocks, out.people[d])
-            most = max(most, out.people[d].sum())
-    records = np.zeros((size, most), record.dtype)
     for d in range(values.shape[0]):
         v = values[d]
         draw = start + d
-        one = outcomes_of(out, d)
-        refer_people(v, cohorts, blocks, one.people)
+        # not by `outcomes_of`, which counts references: nobody would count them down here
+        one = Outcomes(out.people[d], out.when[d], out.counts[d], out.arms[d])
         date_outcomes(v, table, blocks, calendar.step, chances.months, one.when)
-        level, fresh = chances.level, chances.fresh
-        fill_levels(v, table, segments, cohorts, blocks, one.people, keys.between, points, d, draw, level, fresh)
-        fill_arms(v, table, segments, cohorts, keys, points, d, draw, one)
+        fill_levels(v, table, segments, cohorts, blocks, one.people, keys.between, points, d, draw, chances)
+        fill_arms(v, table, segments, cohorts, keys, points, d, draw, chances, one)
         first, last, periods = calendar.first, calendar.last, calendar.periods
         stop = policy_stop(v, hazard_at, keys, points, d, draw, first, last, periods, calendar.a_year)
         stops[d] = stop

@@ -17,9 +17,6 @@ from simulator.outcomes import (
     VERIFIED,
     WITHOUT,
     Outcomes,
-    draw_people,
-    fill_levels,
-    new_chances,
 )
 from simulator.plan import Plan, compile_plan
 from simulator.run import MOST_DRAWS, DefectError, Simulation, check_sampling, header, record_type
@@ -155,36 +152,8 @@ def _records(
 ) -> list[list[list[tuple[str, int, float]]]]:
     """Person by person: which outcomes were verified, and when."""
     plan = shared.plan
-    chances = new_chances(len(plan.outcome_names), plan.segments.share_at.size, plan.blocks.size)
-    records = np.zeros((len(plan.outcome_names), max(1, int(one.people.sum()))), record_type(plan).dtype)
-    again = Outcomes(one.people, one.when, np.zeros_like(one.counts), one.arms)
-    fill_levels(
-        v,
-        plan.outcomes,
-        plan.segments,
-        plan.cohorts,
-        plan.blocks,
-        one.people,
-        shared.keys.between,
-        shared.points_of(draw, 1),
-        0,
-        draw,
-        chances.level,
-        chances.fresh,
-    )
-    draw_people(
-        v,
-        plan.outcomes,
-        plan.segments,
-        plan.cohorts,
-        plan.blocks,
-        shared.keys,
-        draw,
-        plan.frailty_at,
-        chances,
-        again,
-        records,
-    )
+    records = np.zeros((len(plan.outcome_names), max(1, int(one.people.sum()))), record_type(plan))
+    shared.outcomes(draw, v[np.newaxis], records=records)
     persons: list[list[list[tuple[str, int, float]]]] = []
     row = 0
     for b in range(plan.blocks.size):

@@ -25,6 +25,9 @@ from numpy.typing import NDArray
 from simulator.chance import (
     GAUSS_HERMITE_NODES,
     GAUSS_HERMITE_WEIGHTS,
+    NONE,
+    ONE,
+    TWO,
     beta_quantile,
     binomial_cdf,
     binomial_quantile,
@@ -37,7 +40,7 @@ from simulator.chance import (
     uniform,
     uniform_of_words,
 )
-from simulator.compiled import inlined, inner, kernel, part
+from simulator.compiled import inlined, inner, part
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -47,7 +50,8 @@ Words = NDArray[np.uint32]
 
 YES_OR_NO, EVENTS, MILESTONE, AMOUNT, SCORE = range(5)
 NODES = len(GAUSS_HERMITE_NODES)
-_SLOTS = 1024  # Philox blocks reserved for a person's chain, so that adding a milestone moves no other person's luck
+# Philox blocks reserved for a person's chain, so that adding a milestone moves no other person's luck
+_SLOTS: Any = np.int64(1024)
 _STRIDE = 16  # uniforms reserved for the nodes of one segment of one block
 _WORD = 2.0**-32
 _MOST_ICC = 0.999
@@ -203,6 +207,7 @@ class Chances(NamedTuple):
     weight: Floats  # [K]
     level: Floats  # [B, O, S, 2] mean a person without and with the service
     fresh: NDArray[np.bool_]  # [B] whether any level of a block differs from those of the block before
+    known: Floats  # [O, 3] quantile of a cohort among cohorts; shape of the gamma law asked for last, and its quantile
     served: Floats  # [O, K] given the step before (and not the one excluded)
     unserved: Floats  # [O, K]
     survival: Floats  # [O, K, 2] chance of having come so far, without and with the service
@@ -215,7 +220,6 @@ class Chances(NamedTuple):
     tile: Tile
 
 
-@kernel
 def new_chances(outcomes: int, segments: int, blocks: int) -> Chances:
     """Allocate the scratch of one draw."""
     classes = segments * NODES
@@ -223,6 +227,7 @@ def new_chances(outcomes: int, segments: int, blocks: int) -> Chances:
         np.zeros(classes),
         np.zeros((blocks, outcomes, segments, 2)),
         np.zeros(blocks, np.bool_),
+        np.zeros((outcomes, 3)),
         np.zeros((outcomes, classes)),
         np.zeros((outcomes, classes)),
         np.zeros((outcomes, classes, 2)),
@@ -263,6 +268,16 @@ def refer_people(v: Floats, cohorts: Any, blocks: Any, people: Ints) -> None:
                     people[b] = 0
 
 
+@inner
+def refer_all(values: Floats, cohorts: Any, blocks: Any, people: Ints) -> int:
+    """Fill `people` [draws, B]; return the most people of a draw."""
+    most = 0
+    for d in range(values.shape[0]):
+        refer_people(values[d], cohorts, blocks, people[d])
+        most = max(most, people[d].sum())
+    return most
+
+
 @inlined
 def without_provider(v: Floats, fails_at: int, gap_at: int, first: int, step: float) -> tuple[int, int]:
     """First and last period without a provider, who fails in a period of service that still counts as served.
@@ -279,7 +294,7 @@ def lag_periods(months: float, months_a_step: float) -> int:
     return max(0, math.ceil(months / months_a_step - 0.5 - 1e-9))
 
 
-@inner
+@inlined
 def date_outcomes(v: Floats, table: Any, blocks: Any, step: float, months: Floats, when: Ints) -> None:
     """Fill `when` [O, B]: the period in which an outcome of the last referred of a block is known.
 
@@ -364,13 +379,13 @@ def _design_effect(v: Floats, row: Any, people: float) -> float:
 
 
 @inlined
-def _spread(v: Floats, row: Any, level: float, people: float, u: float) -> float:
-    """Level of a cohort of so many people, given its quantile among cohorts; its mean is the level given.
+def _spread(v: Floats, row: Any, level: float, people: float, known: Floats) -> float:
+    """Level of a cohort of so many people, given its quantile among cohorts (`known`); its mean is the level given.
 
     Chances spread as a beta law, so that totals are beta-binomial; events and amounts by a gamma factor; scores by a
     normal shift. The variance of the total is what unlike cohorts and clusters make of it, exactly.
     """
-    between = v[row.between_at]
+    u, between = known[0], v[row.between_at]
     extra = _design_effect(v, row, people)
     if people <= 0.0 or (between <= 0.0 and extra <= 0.0):
         return level
@@ -392,7 +407,10 @@ def _spread(v: Floats, row: Any, level: float, people: float, u: float) -> float
         one = level * level * _relative_variance(v, row)
         factor = people * (one + people * level * level)
     variance = between * between + people * one * extra / factor
-    return level * variance * gamma_quantile(u, 1.0 / variance)
+    if known[1] != 1.0 / variance:  # the same for all blocks of a cohort, with the service and without it
+        known[1] = 1.0 / variance
+        known[2] = gamma_quantile(u, known[1])
+    return level * variance * known[2]
 
 
 @inlined
@@ -407,6 +425,18 @@ def _relative_variance(v: Floats, row: Any) -> float:
 @inlined
 def _varies(v: Floats, row: Any) -> bool:
     return bool(v[row.between_at] > 0.0 or (row.icc_at >= 0 and v[row.icc_at] > 0.0))
+
+
+@part
+def _spreads(v: Floats, row: Any) -> bool:
+    """Whether the levels of cohorts are spread; later steps of a chain have no level of their own."""
+    return _varies(v, row) and not (row.kind == MILESTONE and row.parent >= 0)
+
+
+@inlined
+def _know(u: float, known: Floats) -> None:
+    """Set the quantile of a cohort among cohorts, and forget what was found at another."""
+    known[0], known[1] = u, -1.0
 
 
 STILL, BY_COHORT, BY_BLOCK = range(3)
@@ -440,7 +470,7 @@ def segment_share(v: Floats, share_at: Ints, s: int) -> float:
     return max(0.0, rest)
 
 
-@inner
+@inlined
 def fill_levels(
     v: Floats,
     table: Any,
@@ -452,10 +482,10 @@ def fill_levels(
     points: Points,
     d: int,
     draw: int,
-    level: Floats,
-    fresh: NDArray[np.bool_],
+    chances: Chances,
 ) -> None:
     """Fill the levels [B, O, S, 2] of the people of each block, and which blocks have any that is new."""
+    level, fresh, known = chances.level, chances.fresh, chances.known
     moves = _moves(v, table, cohorts)
     people = 0.0
     for b in range(blocks.size):
@@ -464,6 +494,9 @@ def fill_levels(
             people = 0.0
             for other in range(cohorts[c].first_block, cohorts[c].end_block):
                 people += people_of[other]
+            for o in range(table.size):
+                if _spreads(v, table[o]):
+                    _know(_drawn(points.u, d, points.between[o, c], between[o, c], draw, NONE), known[o])
         fresh[b] = b == 0
         new = b == 0 or moves == BY_BLOCK or (moves == BY_COHORT and blocks[b].part == 0)
         if new:
@@ -473,16 +506,11 @@ def fill_levels(
                 table,
                 segments.level_at,
                 segments.effect_at,
-                c,
                 cohorts[c].number,
                 stay,
                 blocks[b].years,
                 people,
-                between,
-                points.between,
-                points.u,
-                d,
-                draw,
+                known,
                 level[b],
             )
         for o in range(table.size):
@@ -501,23 +529,17 @@ def _levels_of_block(
     table: Any,
     level_at: Ints,
     effect_at: Ints,
-    c: int,
     number: int,
     stay: float,
     years: float,
     people: float,
-    between: Keys,
-    between_at: Ints,
-    drawn: Floats,
-    d: int,
-    draw: int,
+    known: Floats,
     level: Floats,
 ) -> None:
     """Fill the levels [O, S, 2] of people referred at a date; `stay` is the share of them who do not leave."""
     for o in range(table.size):
         row = table[o]
-        spread = _varies(v, row) and not (row.kind == MILESTONE and row.parent >= 0)
-        u = _drawn(drawn, d, between_at[o, c], between[o, c], draw, 0) if spread else 0.5
+        spread = _spreads(v, row)
         for s in range(level_at.shape[0]):
             relative = v[level_at[s, o]] if level_at[s, o] >= 0 else 1.0
             part = stay * _grown(v[row.learning_at], float(number))
@@ -526,7 +548,7 @@ def _levels_of_block(
             without = _level_without(v, row, years, relative)
             served = _level_with(v, row, without, years, relative, part)
             if spread:
-                without, served = _spread(v, row, without, people, u), _spread(v, row, served, people, u)
+                without, served = _spread(v, row, without, people, known[o]), _spread(v, row, served, people, known[o])
             level[o, s, 0] = without
             level[o, s, 1] = served
 
@@ -626,6 +648,7 @@ def fill_arms(
     points: Points,
     d: int,
     draw: int,
+    chances: Chances,
     out: Outcomes,
 ) -> None:
     """Fill the comparison arms: effective size, and outcomes among them at the biased counterfactual level.
@@ -634,7 +657,7 @@ def fill_arms(
     share of the gap to the true level of that date is made good.
     """
     people_of, arms, arm_keys, arm_points, drawn = out.people, out.arms, keys.arm, points.arm, points.u
-    share_at, level_at = segments.share_at, segments.level_at
+    share_at, level_at, known = segments.share_at, segments.level_at, chances.known
     for o in range(table.size):
         row = table[o]
         for c in range(cohorts.size):
@@ -649,11 +672,12 @@ def fill_arms(
             effective = math.floor(size * v[row.arm_share_at] + 0.5)
             level = _mixed_level(v, row, share_at, level_at, o, cohorts[c].years) * (1.0 + v[row.arm_bias_at])
             if _varies(v, row) and effective > 0:
-                level = _spread(v, row, level, float(effective), uniform(arm_keys[o, c], draw, 1))
+                _know(uniform(arm_keys[o, c], draw, ONE), known[o])
+                level = _spread(v, row, level, float(effective), known[o])
             arms[o, c, ARM_PEOPLE] = effective
-            u, w = _drawn(drawn, d, arm_points[o, c], arm_keys[o, c], draw, 0), 0.5
+            u, w = _drawn(drawn, d, arm_points[o, c], arm_keys[o, c], draw, NONE), 0.5
             if row.kind == AMOUNT:
-                w = uniform(arm_keys[o, c], draw, 2)
+                w = uniform(arm_keys[o, c], draw, TWO)
             arms[o, c, ARM_TOTAL] = _total(u, w, float(effective), level, v, row)
 
 
@@ -915,7 +939,7 @@ def _split_by_class(
     heads[last] = left
 
 
-@inner
+@part
 def draw_people(
     v: Floats,
     table: Any,
@@ -944,11 +968,11 @@ def draw_people(
     nodes = fill_weights(v, segments.share_at, frailty_at, weight)
     classes = segments.share_at.size * nodes
     row = 0
-    person: Any = np.int64(0)  # of this type, or functions would be compiled for the constant and for the variable
+    person = NONE
     for b in range(blocks.size):
         c = blocks[b].cohort
         if blocks[b].part == 0:
-            person = np.int64(0)
+            person = NONE
         if fresh[b]:
             fill_chances(v, table, frailty_at, chances, level[b], nodes)
         for start in range(0, people_of[b], TILE):
@@ -993,9 +1017,9 @@ def draw_people(
                 if outcome.chain != chain or outcome.slot // 2 != pair:
                     chain, pair = outcome.chain, outcome.slot // 2
                     at = person * _SLOTS + pair
-                    philox_blocks(key, draw, at, 0, _SLOTS, wide, words)
+                    philox_blocks(key, draw, at, NONE, _SLOTS, wide, words)
                     if evidence_key != key:
-                        philox_blocks(evidence_key, draw, at, 0, _SLOTS, wide, proof)
+                        philox_blocks(evidence_key, draw, at, NONE, _SLOTS, wide, proof)
                 first = 2 * (outcome.slot % 2)
                 counts[o, b, TRUE] += _have(words[first], served[o], class_of, able, chance_of, has[o])
                 counts[o, b, WITHOUT] += _have(words[first], unserved[o], class_of, able_without, chance_of, would[o])
@@ -1016,7 +1040,7 @@ def _fill_classes(key: int, draw: int, person: int, weight: Floats, words: Words
     class_of[:] = 0
     if weight.size == 1:
         return
-    philox_blocks(key, draw, person, 0, 1, class_of.size, words)
+    philox_blocks(key, draw, person, NONE, ONE, class_of.size, words)
     for i in range(class_of.size):
         u[i] = uniform_of_words(words[0, i], words[1, i])
     mass = 0.0
@@ -1164,7 +1188,7 @@ def policy_stop(
         return periods + 1
     years = 0.0
     if chance < 1.0:
-        u = _drawn(points.u, d, points.policy[0], keys.policy[0], draw, 0)
+        u = _drawn(points.u, d, points.policy[0], keys.policy[0], draw, NONE)
         years = math.log(u) / math.log(1.0 - chance)
     stop = first + int(min(years * a_year, 1e6))
     return stop if stop < last else periods + 1

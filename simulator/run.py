@@ -37,6 +37,8 @@ from simulator.outcomes import (
     OutcomeKeys,
     Outcomes,
     Points,
+    new_chances,
+    refer_all,
     refer_people,
 )
 from simulator.plan import Plan, compile_plan
@@ -53,7 +55,7 @@ MOST_DRAWS = 10**12
 """Draws are addressed by whole numbers below this."""
 KEPT = 1_048_576
 """Draws on which quantiles of secondary metrics rest."""
-_SCRATCH_BYTES = 32e6
+_SCRATCH_BYTES = 2e6
 
 HEADLINE = {"payments": book_of.PAYMENTS, "cost": book_of.COST, "irr": book_of.IRR, "multiple": book_of.MULTIPLE}
 SECONDARY = {
@@ -200,10 +202,29 @@ class Simulation:
             drawn.start, drawn.u = start, self.source.uniforms(start, number)
         return drawn.u[start - drawn.start : start - drawn.start + number]
 
-    def outcomes(self, start: int, values: Floats) -> tuple[Outcomes, Ints, Floats, Floats]:
-        """Simulate the outcomes of draws start.. with the value rows given."""
+    def outcomes(
+        self,
+        start: int,
+        values: Floats,
+        room: tuple[Outcomes, Ints, Floats, Floats] | None = None,
+        records: NDArray[Any] | None = None,
+    ) -> tuple[Outcomes, Ints, Floats, Floats]:
+        """Simulate the outcomes of draws start.. with the value rows given.
+
+        Parameters
+        ----------
+        room
+            What this returned before, to be overwritten: fresh memory costs as much as drawing some of the outcomes.
+        records
+            [O, people] filled with what was verified of the people of the last draw, person by person.
+        """
         plan, n = self.plan, values.shape[0]
-        out, stops, totals, capped = self._room(n)
+        if room is None or room[1].size != n:
+            room = self._room(n)
+        out, stops, totals, capped = room
+        most = refer_all(values, plan.cohorts, plan.blocks, out.people)
+        if records is None:
+            records = np.zeros((len(plan.outcome_names), most if plan.people else 0), record_type(plan))
         simulate_outcomes(
             start,
             values,
@@ -218,13 +239,14 @@ class Simulation:
             plan.hazard_at,
             plan.people,
             self.caps,
-            record_type(plan),
+            new_chances(len(plan.outcome_names), plan.segments.share_at.size, plan.blocks.size),
+            records,
             out,
             stops,
             totals,
             capped,
         )
-        return out, stops, totals, capped
+        return room
 
     def _room(self, n: int) -> tuple[Outcomes, Ints, Floats, Floats]:
         """Arrays for the outcomes of so many draws."""
@@ -383,10 +405,10 @@ def tranche_names(plan: Plan, name: str) -> list[str]:
     return names if len(names) > 1 else []
 
 
-def record_type(plan: Plan) -> NDArray[Any]:
-    """Empty array of the type that holds what was verified of a person: whole numbers, unless something is measured."""
+def record_type(plan: Plan) -> type[np.generic]:
+    """Type that holds what was verified of a person: whole numbers, unless something is measured."""
     measured = bool(np.isin(plan.outcomes["kind"], (AMOUNT, SCORE)).any())
-    return np.empty(0, np.float64 if measured else np.int32)
+    return np.float64 if measured else np.int32
 
 
 def outcome_keys(plan: Plan, seed: int, replicates: Replicates = FIRST) -> OutcomeKeys:
@@ -638,9 +660,10 @@ def settle_variants(shared: Simulation, variants: Sequence[Variant], start: int,
     own = [each.simulation.values(start, number) if each.numbers is None else (values, clamped) for each in variants]
     totals = np.empty((number, len(plan.outcome_names), 4))
     done = [_NewBlock(each.simulation, number) for each in variants]
+    alike = None
     for low in range(0, number, shared.chunk):
         high = min(low + shared.chunk, number)
-        alike = shared.outcomes(start + low, values[low:high])
+        alike = shared.outcomes(start + low, values[low:high], alike)
         totals[low:high] = alike[2]
         for variant, (rows, _), block in zip(variants, own, done, strict=True):
             part = rows[low:high]

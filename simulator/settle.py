@@ -1188,7 +1188,7 @@ def _after_cap_per_person(plan: Plan, name: str, blocks: Sequence[Block]) -> Flo
         for person in block.persons or ():
             paid = np.zeros(clauses.size)
             for day in sorted({day for _, day, _ in person}):
-                record = np.zeros((len(plan.outcome_names), 1), record_type(plan).dtype)
+                record = np.zeros((len(plan.outcome_names), 1), record_type(plan))
                 for what, when, number in person:
                     if when == day:
                         record[plan.outcome_names.index(what), 0] += number

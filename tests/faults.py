@@ -94,6 +94,20 @@ FAULTS = [
         "    variance = mean * (1.0 + 2.0 * ratio)\n",
         (CHANCE + "test_quantiles_equal_those_of_scipy",),
     ),
+    Fault(
+        "a power of the chance of failure with a factor too few",
+        "chance.py",
+        "            power *= power\n",
+        "            power *= q\n",
+        (CHANCE + "test_quantiles_equal_those_of_scipy",),
+    ),
+    Fault(
+        "a count on a jump, found from the failures, is one too many",
+        "chance.py",
+        "total < u or (beyond and total == u)",
+        "total < u",
+        (CHANCE + "test_quantiles_are_the_smallest_count_that_reaches_u_even_on_a_jump",),
+    ),
     # parameters and run
     Fault(
         "every block draws the same parameters",
@@ -105,8 +119,8 @@ FAULTS = [
     Fault(
         "every block has the same luck",
         "run.py",
-        "shared.outcomes(start + low, values[low:high])",
-        "shared.outcomes(low, values[low:high])",
+        "shared.outcomes(start + low, values[low:high], alike)",
+        "shared.outcomes(low, values[low:high], alike)",
         (CLOSED + "draws_do_not_repeat_from_block_to_block",),
     ),
     Fault(
@@ -319,6 +333,20 @@ FAULTS = [
         "stay = 1.0 - v[cohorts[c].attrition_at]",
         "stay = 1.0",
         ("test_kinds.py::test_those_who_leave_are_counted_at_the_level_without_the_service",),
+    ),
+    Fault(
+        "every cohort has the luck of the first",
+        "outcomes.py",
+        "known[0], known[1] = u, -1.0",
+        "known[0] = u",
+        ("test_kinds.py::test_cohorts_are_spread_each_by_its_own_luck",),
+    ),
+    Fault(
+        "one factor of a cohort with the service and without it, whatever clusters add",
+        "outcomes.py",
+        "if known[1] != 1.0 / variance:",
+        "if known[1] < 0.0:",
+        ("test_kinds.py::test_clusters_multiply_the_variance_by_the_design_effect",),
     ),
     # clauses
     Fault(

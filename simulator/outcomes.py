@@ -206,7 +206,7 @@ class Chances(NamedTuple):
 
     weight: Floats  # [K]
     level: Floats  # [B, O, S, 2] mean a person without and with the service
-    fresh: NDArray[np.bool_]  # [B] whether any level of a block differs from those of the block before
+    fresh: NDArray[np.bool_]  # [B] whether any level of a block that is a chance differs from the block before
     known: Floats  # [O, 3] quantile of a cohort among cohorts; shape of the gamma law asked for last, and its quantile
     served: Floats  # [O, K] given the step before (and not the one excluded)
     unserved: Floats  # [O, K]
@@ -258,9 +258,13 @@ def refer_people(v: Floats, cohorts: Any, blocks: Any, people: Ints) -> None:
     for c in range(cohorts.size):
         cohort = cohorts[c]
         n = math.floor(v[cohort.people_at] * v[cohort.referrals_at] + 0.5)
+        parts = max(1, cohort.end_block - cohort.first_block)
+        each, rest, carried = n // parts, n % parts, 0
         for b in range(cohort.first_block, cohort.end_block):
-            parts, j = blocks[b].parts, blocks[b].part
-            people[b] = (n * (j + 1)) // parts - (n * j) // parts
+            carried += rest
+            people[b] = each + (carried >= parts)
+            if carried >= parts:
+                carried -= parts
         if cohort.fails_at >= 0:
             gap = without_provider(v, cohort.fails_at, cohort.gap_at, cohort.serves_from, cohort.step)
             for b in range(cohort.first_block, cohort.end_block):
@@ -398,6 +402,18 @@ def _spread(v: Floats, row: Any, level: float, people: float, known: Floats) -> 
             return level
         icc = between * between * level / (1.0 - level) + extra / max(people - 1.0, 1.0)
         return beta_quantile(u, level, min(icc, _MOST_ICC))
+    variance = between * between
+    if extra > 0.0:
+        variance += _common_to_clusters(v, row, level, people, extra)
+    if known[1] != 1.0 / variance:  # the same for all blocks of a cohort, with the service and without it
+        known[1] = 1.0 / variance
+        known[2] = gamma_quantile(u, known[1])
+    return level * variance * known[2]
+
+
+@part
+def _common_to_clusters(v: Floats, row: Any, level: float, people: float, extra: float) -> float:
+    """Variance of a factor of events or amounts that all have in common, and that adds what clusters add to a total."""
     # the variance of one person, and what a common factor of variance 1 adds to that of the total
     if row.kind == EVENTS:
         inverse = 0.0 if row.dispersion_at < 0 else 1.0 / v[row.dispersion_at]
@@ -406,11 +422,7 @@ def _spread(v: Floats, row: Any, level: float, people: float, known: Floats) -> 
     else:
         one = level * level * _relative_variance(v, row)
         factor = people * (one + people * level * level)
-    variance = between * between + people * one * extra / factor
-    if known[1] != 1.0 / variance:  # the same for all blocks of a cohort, with the service and without it
-        known[1] = 1.0 / variance
-        known[2] = gamma_quantile(u, known[1])
-    return level * variance * known[2]
+    return people * one * extra / factor
 
 
 @inlined
@@ -484,7 +496,7 @@ def fill_levels(
     draw: int,
     chances: Chances,
 ) -> None:
-    """Fill the levels [B, O, S, 2] of the people of each block, and which blocks have any that is new."""
+    """Fill the levels [B, O, S, 2] of the people of each block, and which blocks have any new chance."""
     level, fresh, known = chances.level, chances.fresh, chances.known
     moves = _moves(v, table, cohorts)
     people = 0.0
@@ -514,11 +526,12 @@ def fill_levels(
                 level[b],
             )
         for o in range(table.size):
+            is_chance = table[o].kind in (YES_OR_NO, MILESTONE)
             for s in range(level.shape[2]):
                 if not new:
                     level[b, o, s, 0] = level[b - 1, o, s, 0]
                     level[b, o, s, 1] = level[b - 1, o, s, 1]
-                elif b > 0:
+                elif b > 0 and is_chance:
                     same = level[b, o, s, 0] == level[b - 1, o, s, 0] and level[b, o, s, 1] == level[b - 1, o, s, 1]
                     fresh[b] = fresh[b] or not same
 

@@ -169,8 +169,8 @@ FAULTS = [
     Fault(
         "cumulative referral rounding lost",
         "outcomes.py",
-        "people[b] = (n * (j + 1)) // parts - (n * j) // parts",
-        "people[b] = n // parts",
+        "people[b] = each + (carried >= parts)",
+        "people[b] = each",
         (CLOSED + "people_are_referred_evenly_in_whole_people",),
     ),
     Fault(

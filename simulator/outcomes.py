@@ -212,6 +212,7 @@ class Chances(NamedTuple):
     unserved: Floats  # [O, K]
     survival: Floats  # [O, K, 2] chance of having come so far, without and with the service
     eligible: Floats  # [K]
+    tilt: Floats  # [NODES] relative odds against an outcome at a node of frailty
     with_k: Floats  # [O, K] people with the outcome, with the service
     without_k: Floats  # [O, K] and without it
     heads: Ints  # [K] people
@@ -232,6 +233,7 @@ def new_chances(outcomes: int, segments: int, blocks: int) -> Chances:
         np.zeros((outcomes, classes)),
         np.zeros((outcomes, classes, 2)),
         np.zeros(classes),
+        np.zeros(NODES),
         np.zeros((outcomes, classes)),
         np.zeros((outcomes, classes)),
         np.zeros(classes, np.int64),
@@ -567,11 +569,13 @@ def _levels_of_block(
 
 
 @inlined
-def _node_chances(chance: float, sigma: float, eligible: Floats, low: int, high: int, out: Floats) -> None:
+def _node_chances(
+    chance: float, sigma: float, tilt: Floats, eligible: Floats, low: int, high: int, out: Floats
+) -> None:
     """Spread a chance over the nodes of frailty so that its mean over the eligible stays what the file says.
 
     logit p_k = a + sigma z_k, with a such that sum_k e_k p_k = chance sum_k e_k (Newton inside a bracket), over the
-    classes low..high-1 of one segment.
+    classes low..high-1 of one segment. `tilt` [NODES] is exp(-sigma z_k).
     """
     total = 0.0
     for k in range(low, high):
@@ -585,8 +589,9 @@ def _node_chances(chance: float, sigma: float, eligible: Floats, low: int, high:
     for _ in range(100):
         value = 0.0
         slope = 0.0
+        against = math.exp(-a)
         for k in range(low, high):
-            p = 1.0 / (1.0 + math.exp(-(a + sigma * GAUSS_HERMITE_NODES[k - low])))
+            p = 1.0 / (1.0 + against * tilt[k - low])
             value += eligible[k] * p
             slope += eligible[k] * p * (1.0 - p)
             out[k] = p
@@ -627,6 +632,8 @@ def fill_chances(v: Floats, table: Any, frailty_at: int, chances: Chances, level
     served, unserved = chances.served, chances.unserved
     rho = v[frailty_at]
     sigma = math.sqrt(rho / (1.0 - rho)) * math.pi / math.sqrt(3.0)
+    for node in range(NODES if nodes > 1 else 0):
+        chances.tilt[node] = math.exp(-sigma * GAUSS_HERMITE_NODES[node])
     number = level.shape[1]
     for o in range(table.size):
         row = table[o]
@@ -646,7 +653,7 @@ def fill_chances(v: Floats, table: Any, frailty_at: int, chances: Chances, level
                     for k in range(low, high):
                         chance[o, k] = served[o, k]
                 else:
-                    _node_chances(_clip(level[o, s, side]), sigma, eligible, low, high, chance[o])
+                    _node_chances(_clip(level[o, s, side]), sigma, chances.tilt, eligible, low, high, chance[o])
             for k in range(number * nodes):
                 survival[o, k, side] = eligible[k] * chance[o, k]
 

@@ -106,7 +106,7 @@ FAULTS = [
         "chance.py",
         "total < u or (beyond and total == u)",
         "total < u",
-        (CHANCE + "test_quantiles_are_the_smallest_count_that_reaches_u_even_on_a_jump",),
+        (CHANCE + "test_a_count_on_a_jump_is_the_one_that_reaches_it",),
     ),
     # parameters and run
     Fault(
@@ -335,18 +335,25 @@ FAULTS = [
         ("test_kinds.py::test_those_who_leave_are_counted_at_the_level_without_the_service",),
     ),
     Fault(
+        "nodes of frailty twice as far apart",
+        "outcomes.py",
+        "math.exp(-sigma * GAUSS_HERMITE_NODES[node])",
+        "math.exp(-2.0 * sigma * GAUSS_HERMITE_NODES[node])",
+        (FRAILTY,),
+    ),
+    Fault(
         "every cohort has the luck of the first",
         "outcomes.py",
         "known[0], known[1] = u, -1.0",
         "known[0] = u",
-        ("test_kinds.py::test_cohorts_are_spread_each_by_its_own_luck",),
+        ("test_kinds.py::test_each_cohort_and_each_level_has_the_spread_of_its_own",),
     ),
     Fault(
         "one factor of a cohort with the service and without it, whatever clusters add",
         "outcomes.py",
         "if known[1] != 1.0 / variance:",
         "if known[1] < 0.0:",
-        ("test_kinds.py::test_clusters_multiply_the_variance_by_the_design_effect",),
+        ("test_kinds.py::test_each_cohort_and_each_level_has_the_spread_of_its_own",),
     ),
     # clauses
     Fault(

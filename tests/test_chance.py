@@ -175,6 +175,7 @@ def test_uniforms_are_strictly_inside_the_unit_interval_and_symmetric():
 def test_the_extreme_words_stay_inside_the_unit_interval(monkeypatch, word):
     words = (np.uint64(word),) * 4
     monkeypatch.setattr(chance, "philox", lambda *_: words)
+    monkeypatch.setattr(chance, "uniform_of_words", chance.uniform_of_words.py_func)
     u = chance.uniform.py_func(KEY, 0, 0)
     assert u == (2.0**-53 if word == 0 else 1.0 - 2.0**-53)
 
@@ -297,6 +298,16 @@ def test_a_tie_is_settled_between_its_two_counts():
         assert chance.negative_binomial_quantile(0.5, float(size), float(size)) in (size - 1, size)
     assert chance.binomial_quantile(0.5, 1, 0.5) == 0
     assert chance.binomial_quantile(0.5, 99_999, 0.5) in (49_999, 50_000)
+
+
+@pytest.mark.parametrize("n", range(1, 25))
+def test_a_count_on_a_jump_is_the_one_that_reaches_it(n):
+    """At chances of 1/4 and 3/4 the first jump is at (3/4)**n, and the last at 1 less that: exact in floats."""
+    jump = 0.75**n
+    assert chance.binomial_quantile(jump, n, 0.25) == 0
+    assert chance.binomial_quantile(jump + 2.0**-53, n, 0.25) == 1
+    assert chance.binomial_quantile(1.0 - jump, n, 0.75) == n - 1
+    assert chance.binomial_quantile(1.0 - jump + 2.0**-53, n, 0.75) == n
 
 
 @pytest.mark.parametrize("mean", [1e7, 1e8])

@@ -296,6 +296,21 @@ def test_clusters_multiply_the_variance_by_the_design_effect(kind, engine):
     assert not fits(z_variance(found["x"]["true"][:, 0], N * one))
 
 
+def test_each_cohort_and_each_level_has_the_spread_of_its_own():
+    """What clusters add depends on the level, which the service moves; the luck of two cohorts is not the same."""
+    clusters = {"size": 8, "icc": "10%", "explained": "25%"}
+    outcome = {"counts": "events", "without_service": 1.5, "dispersion": 0.7, "effect": "100%", "clusters": clusters}
+    two = {f"cohort {i}": {"people": N, "referred": f"{2020 + i}-01 to {2020 + i}-12"} for i in range(2)}
+    found, _ = drawn(deal_of({"x": outcome}, cohorts=two))
+    for key, level in (("true", 3.0), ("without", 1.5)):
+        values, variance = found["x"][key], N * (level + level**2 / 0.7) * (1 + 7 * 0.1 * 0.75)
+        for cohort in range(2):
+            assert fits(z_mean(values[:, cohort], N * level))
+            assert fits(z_variance(values[:, cohort], variance))
+        assert fits(z_covariance(values[:, 0], values[:, 1], 0.0))
+        assert not fits(z_covariance(values[:, 0], values[:, 1], 0.2 * variance))
+
+
 def test_a_comparison_arm_has_clusters_of_its_own():
     outcome = {"without_service": "30%", "clusters": {"size": 20, "icc": "5%"}, "comparison_arm": {"people": 100}}
     found, arms = drawn(deal_of({"x": outcome}))

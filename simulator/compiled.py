@@ -154,15 +154,6 @@ def part(function: Function) -> Function:
     return _compiled(_Part, function, {"_nrt": False, "forceinline": False, **_NOT_CALLABLE})
 
 
-def inlined(function: Function) -> Function:
-    """Compile as `part`, and into the place where it is called: for what a draw calls once, with many arrays.
-
-    An array is seven words or more, and a named tuple is passed word by word: passing on the arrays took half of the
-    time in which outcomes are drawn.
-    """
-    return _compiled(_Part, function, {"_nrt": False, **_NOT_CALLABLE, "forceinline": True})
-
-
 class _Part(CPUDispatcher):
     """A compiled function that Python cannot call."""
 
@@ -171,8 +162,8 @@ class _Part(CPUDispatcher):
 
 
 # Each option is stated, or it is inherited from a caller that compiles it on the way. Nobody calls a kernel from C.
-_CALLABLE = {"no_cpython_wrapper": False, "no_cfunc_wrapper": True, "forceinline": False}
-_NOT_CALLABLE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": False}
+_CALLABLE = {"no_cpython_wrapper": False, "no_cfunc_wrapper": True}
+_NOT_CALLABLE = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def _compiled(dispatcher: type[Any], function: Function, options: dict[str, Any]) -> Function:

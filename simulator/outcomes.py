@@ -300,7 +300,7 @@ def lag_periods(months: float, months_a_step: float) -> int:
     return max(0, math.ceil(months / months_a_step - 0.5 - 1e-9))
 
 
-@inlined
+@inner
 def date_outcomes(v: Floats, table: Any, blocks: Any, step: float, months: Floats, when: Ints) -> None:
     """Fill `when` [O, B]: the period in which an outcome of the last referred of a block is known.
 

@@ -92,7 +92,7 @@ def simulate_outcomes(
     for d in range(values.shape[0]):
         v = values[d]
         draw = start + d
-        # not by `outcomes_of`, which counts references: nobody would count them down here
+        # not by a function that returns arrays: references to them would be counted, and nobody would count down here
         one = Outcomes(out.people[d], out.when[d], out.counts[d], out.arms[d])
         date_outcomes(v, table, blocks, calendar.step, chances.months, one.when)
         fill_levels(v, table, segments, cohorts, blocks, one.people, keys.between, points, d, draw, chances)
@@ -116,12 +116,6 @@ def simulate_outcomes(
                     totals[d, o, 1] += one.counts[o, b, TRUE]
                     totals[d, o, 2] += one.counts[o, b, WITHOUT]
             totals[d, o, 3] = table[o].better * (totals[d, o, 1] - totals[d, o, 2])
-
-
-@kernel
-def outcomes_of(out: Outcomes, d: int) -> Outcomes:
-    """One draw's outcomes as views."""
-    return Outcomes(out.people[d], out.when[d], out.counts[d], out.arms[d])
 
 
 @kernel
@@ -163,7 +157,7 @@ def settle_people(v: Floats, caps: CapTable, one: Outcomes, records: Any, capped
                 capped[low + k, b] = paid[k]
 
 
-@kernel
+@inner
 def settle_draws(
     values: Floats,
     planned: Floats,
@@ -205,6 +199,7 @@ def settle_draws(
     """
     number = cohorts.size
     for d in range(values.shape[0]):
+        one = Outcomes(out.people[d], out.when[d], out.counts[d], out.arms[d])  # as in `simulate_outcomes`
         play(
             values[d],
             planned,
@@ -213,7 +208,7 @@ def settle_draws(
             measures,
             cohorts,
             blocks,
-            outcomes_of(out, d),
+            one,
             capped[d],
             has_cap,
             stops[d],
@@ -226,7 +221,8 @@ def settle_draws(
             measure_tranche(values[d], calendar, terms, n, book, by_tranche[d, n])
         for p in range(by_payer.shape[1]):
             measure_payer(values[d], calendar, terms, measures, out.arms[d], tally, p, book, by_payer[d, p])
-        by_year[d] = book.by_year
+        for y in range(by_year.shape[1]):
+            by_year[d, y] = book.by_year[y]
         for k in range(met.shape[0]):
             any_met = 0
             for column in range(number + 1):

@@ -1377,6 +1377,54 @@ class Guarantee(Model):
     """Whether the guarantor gets back what he paid, from what comes in later."""
 
 
+def _share_alone(value: Any) -> Any:
+    return {"share": value} if not isinstance(value, (Mapping, BaseModel)) else value
+
+
+class FundFee(Model):
+    """A fee that a fund's manager takes every year: a share of the commitment, or of the capital outstanding."""
+
+    share: Share
+    """Share a year."""
+    of: Literal["commitment", "capital outstanding"] = "commitment"
+    """What it is a share of: the commitment to the deal, or the capital called and not repaid in the period before."""
+    in_: YearsField | None = Field(default=None, alias="in")
+    """Years of the deal in which it is taken; by default as long as service runs or capital is outstanding."""
+
+
+class Carry(Model):
+    """Carried interest: the manager's share of what is left once the fund's own investors have had enough.
+
+    They have had enough when all they paid, fees included, has come back with a return of `above` a year. What was paid
+    as carry is not paid back if capital is called later.
+    """
+
+    share: Share
+    """The manager's share."""
+    above: Rate = parse("0%", "rate")
+    """Return a year that the fund's investors have first; 0% is what they paid."""
+    catch_up: Share | None = None
+    """Share of what comes next that the manager has until carry is its share of the whole profit; by default none, so
+    that carry is a share of what is above the return only."""
+
+
+class Fund(Model):
+    """A fund that holds the investors' paper: what its own investors get is net of its fees and of carried interest.
+
+    Fees are taken from what the paper pays in the same period, else the fund's investors pay them on top. They change
+    nothing that the deal itself pays.
+    """
+
+    of: str | None = None
+    """The tranche that it holds; by default all."""
+    set_up: Money | None = None
+    """Once, at the start of the deal."""
+    fees: dict[str, Annotated[FundFee, BeforeValidator(_share_alone), _OrNumber("share")]] | None = None
+    """Yearly fees, by name."""
+    carry: Annotated[Carry, BeforeValidator(_share_alone), _OrNumber("share")] | None = None
+    """Carried interest: a share of profit, or terms."""
+
+
 def _one_or_several(value: Any) -> str:
     return "list" if isinstance(value, list) else "mapping"
 
@@ -1492,6 +1540,8 @@ class Finance(Model):
     """A promise to make part of the loss good, or a list of such."""
     waterfall: list[Action] | None = None
     """The order in which cash is paid out in each period; see the resolved deal for the usual one."""
+    fund: Fund | None = None
+    """A fund that holds the paper, and what it charges."""
 
     def rules(self, *words: str) -> bool:
         """Whether one of some words stands in `when_money_runs_out`."""
@@ -1549,6 +1599,8 @@ class Finance(Model):
 
 INVESTORS = "investors"
 """Name of the one class of investors of the short form."""
+MANAGER = "fund manager"
+"""Who takes the fees of a fund."""
 
 
 FinanceOrNone = Annotated[

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from simulator import ledger as book_of
 from simulator.clauses import Tally, settle_persons
 from simulator.compiled import inner, kernel
-from simulator.ledger import Book, Calendar, Terms, measure_payer, measure_tranche, play
+from simulator.ledger import Book, Calendar, Terms, measure_fund, measure_payer, measure_tranche, play
 from simulator.outcomes import (
     TILE,
     TRUE,
@@ -187,7 +187,8 @@ def settle_draws(
     found
         [draws, METRICS], filled.
     by_tranche
-        [draws, N, METRICS] the investors' metrics for each tranche, filled; N is 0 where they are those of all.
+        [draws, N, METRICS] the investors' metrics for each tranche, filled; there is no row of a tranche where they are
+        those of all. The last row is net of what a fund charges, where one holds the paper.
     by_payer
         [draws, P, OF_PAYER + Y] what payers with rules of their own spend, filled.
     by_year
@@ -217,8 +218,11 @@ def settle_draws(
             book,
             found[d],
         )
-        for n in range(by_tranche.shape[1]):
+        own = by_tranche.shape[1] - terms.finance.fund.size
+        for n in range(own):
             measure_tranche(values[d], calendar, terms, n, book, by_tranche[d, n])
+        if terms.finance.fund.size > 0:
+            measure_fund(values[d], calendar, terms, book, found[d], by_tranche[d, own])
         for p in range(by_payer.shape[1]):
             measure_payer(values[d], calendar, terms, measures, out.arms[d], tally, p, book, by_payer[d, p])
         for y in range(by_year.shape[1]):

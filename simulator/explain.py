@@ -95,8 +95,8 @@ def explain(
         ledger = reference.play(deal, name, by_path, expected, happened)
         ledger.check()
         met = np.zeros((len(plan.clause_names[name]), len(plan.cohort_names) + 2), np.int64)
-        found, *_ = shared.settle(name, values, out, stops, capped, met)
-        insist_on_agreement(name, ledger.metrics, found[0])
+        found, papers, *_ = shared.settle(name, values, out, stops, capped, met)
+        insist_on_agreement(name, ledger.metrics, found[0], papers[0])
         answers["structures"][name] = {
             "clauses": clause_rows(plan, name, ledger),
             "schedule": schedule_rows(ledger, everything=True),
@@ -187,15 +187,31 @@ _COMPARED = {
     "surplus": book_of.SURPLUS,
     "lowest_cash": book_of.LOWEST_CASH,
 }
+_COMPARED_OF_FUND = {name: column for name, column in _COMPARED.items() if column in book_of.OF_TRANCHE} | {
+    "fees": book_of.FUND_FEES,
+    "carry": book_of.FUND_CARRY,
+}
 _RATIOS = {"irr", "multiple", "multiple_on_committed", "multiple_on_peak", "payback"}
 
 
-def disagreements(metrics: dict[str, Any], found: NDArray[np.float64]) -> list[str]:
-    """List the metrics on which the twin and the kernels differ by more than 1e-9 relative (IRR: 1e-7)."""
+def disagreements(
+    metrics: dict[str, Any], found: NDArray[np.float64], papers: NDArray[np.float64] | None = None
+) -> list[str]:
+    """List the metrics on which the twin and the kernels differ by more than 1e-9 relative (IRR: 1e-7).
+
+    The last row of `papers` is what a fund leaves, where one holds the paper.
+    """
+    wrong = _disagreements(metrics, found, _COMPARED)
+    if papers is not None and metrics["net"] is not None:
+        wrong += [f"net {each}" for each in _disagreements(metrics["net"], papers[-1], _COMPARED_OF_FUND)]
+    return wrong
+
+
+def _disagreements(metrics: dict[str, Any], found: NDArray[np.float64], compared: dict[str, int]) -> list[str]:
     wrong = []
-    money = [column for name, column in _COMPARED.items() if name not in _RATIOS]
+    money = [column for name, column in compared.items() if name not in _RATIOS]
     scale = max(1.0, float(np.nanmax(np.abs(found[money]))))
-    for name, column in _COMPARED.items():
+    for name, column in compared.items():
         ours, theirs = metrics[name], float(found[column])
         if ours is None or np.isnan(theirs):
             same = ours is None and np.isnan(theirs)
@@ -207,9 +223,11 @@ def disagreements(metrics: dict[str, Any], found: NDArray[np.float64]) -> list[s
     return wrong
 
 
-def insist_on_agreement(structure: str, metrics: dict[str, Any], found: NDArray[np.float64]) -> None:
+def insist_on_agreement(
+    structure: str, metrics: dict[str, Any], found: NDArray[np.float64], papers: NDArray[np.float64]
+) -> None:
     """Raise DefectError if the twin and the kernels do not agree."""
-    wrong = disagreements(metrics, found)
+    wrong = disagreements(metrics, found, papers)
     if wrong:
         raise DefectError(f"the readable twin and the kernels differ on {structure!r}: " + "; ".join(wrong))
 

@@ -62,7 +62,17 @@ STYLE: dict[Any, Any] = {
 """Settings under which figures of a report are drawn. A `$` in a name is a `$`."""
 FORMATS = ("png", "svg", "pdf")
 _STYLES = ("-", "--", "-.", ":")
-_MONEY = ("payments", "cost", "net_present_value", "surplus", "lowest_cash", "peak_funding_need", "by_year")
+_MONEY = (
+    "payments",
+    "cost",
+    "net_present_value",
+    "surplus",
+    "lowest_cash",
+    "peak_funding_need",
+    "by_year",
+    "net.fees",
+    "net.carry",
+)
 
 
 def unit_of(metric: str, currency: str) -> str:

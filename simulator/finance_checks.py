@@ -7,10 +7,12 @@ from itertools import pairwise
 
 from simulator.deal import (
     INVESTORS,
+    MANAGER,
     MONTHS_A_STEP,
     Coupon,
     Deal,
     Finance,
+    Fund,
     Guarantee,
     MoneyTable,
     Month,
@@ -52,7 +54,25 @@ def finance_problems(deal: Deal, structure: Structure, path: Path) -> Found:
         yield (*path, "guarantee"), "there is none; allowed: a guarantee, or a list of them"
     for place, guarantee in finance.guarantees.items():
         yield from _guarantee(deal, finance, guarantee, (*path, *place))
+    if finance.fund is not None:
+        yield from _fund(deal, finance, finance.fund, (*path, "fund"))
     yield from _waterfall(finance, path)
+
+
+def _fund(deal: Deal, finance: Finance, fund: Fund, here: Path) -> Found:
+    if fund.set_up is None and not fund.fees and fund.carry is None:
+        yield here, "charges nothing; allowed: set_up, fees or carry"
+    if fund.of is not None and fund.of not in {*finance.papers, INVESTORS}:
+        yield (*here, "of"), _unknown(fund.of, list(finance.papers), "tranche")
+    carry = fund.carry
+    if carry is None or carry.catch_up is None or not (carry.catch_up.is_fixed and carry.share.is_fixed):
+        return
+    if carry.catch_up.value <= carry.share.value:
+        yield (
+            (*here, "carry", "catch_up"),
+            f"{carry.catch_up.text()} is no more than the share of {carry.share.text()}, so that the manager never "
+            "catches up; allowed: more than the share, or leave it out",
+        )
 
 
 def _expected(deal: Deal, quantity: Quantity) -> float:
@@ -77,7 +97,11 @@ def _names(structure: Structure, finance: Finance, path: Path) -> Found:
         if name in taken:
             yield (*path, "grants", name), f"the name stands for {taken[name]}; allowed: another name"
         taken[name] = "a giver of a grant"
+    if finance.fund is not None and MANAGER in taken:
+        yield (*path, "fund"), f"its {MANAGER} has the name of {taken[MANAGER]}; allowed: another name for that"
     for place, guarantee in finance.guarantees.items():
+        if finance.fund is not None and guarantee.guarantor == MANAGER:
+            yield (*path, *place, "guarantor"), "the name stands for the manager of the fund; allowed: another name"
         if guarantee.guarantor in taken:
             why = taken[guarantee.guarantor]
             yield (*path, *place, "guarantor"), f"the name stands for {why}; allowed: another name"

@@ -48,6 +48,7 @@ from simulator.clauses import (
     table_amount,
 )
 from simulator.compiled import inlined, inner, kernel, part
+from simulator.fund import CARRY, FEES, FUND_ROWS, HELD, NET, capital_held, holds, play_fund
 from simulator.outcomes import ADDITIONAL, BEFORE, VERIFIED, Outcomes, without_provider
 from simulator.payers import Purses, new_purses, paid_by_payers, paid_from_before, share_of_own_costs
 from simulator.waterfall import (
@@ -172,6 +173,7 @@ class Book(NamedTuple):
     till: Floats  # [TILL_COLUMNS] what the vehicle has and owes
     paid_to: Floats  # [4] scratch
     known: Floats  # [C] scratch: people whose results are known
+    fund: Floats  # [FUND_ROWS, T + 2] the book of the fund that holds the paper, where there is one
     purses: Purses
 
 
@@ -188,6 +190,8 @@ GUARANTOR_COST, PROVIDER_BACKS, UNPAID = 26, 27, 28
 METRICS = 29
 """Columns of the metrics of a structure; those from IRR to HURDLE and IRR_CODE are kept by tranche, too."""
 OF_TRANCHE = (IRR, MULTIPLE, ON_COMMITTED, ON_PEAK, NPV, PAYBACK, PEAK, HURDLE, IRR_CODE)
+FUND_FEES, FUND_CARRY = 0, 1
+"""Columns, beside those of a tranche, of what a fund's own investors get: what its manager takes in all."""
 
 
 def new_book(clauses: int, cohorts: int, periods: int, years: int, measures: int, tranches: int, payers: int) -> Book:
@@ -207,6 +211,7 @@ def new_book(clauses: int, cohorts: int, periods: int, years: int, measures: int
         till=np.zeros(TILL_COLUMNS),
         paid_to=np.zeros(4),
         known=np.zeros(cohorts),
+        fund=np.zeros((FUND_ROWS, periods + 2)),
         purses=new_purses(payers, clauses, cohorts, periods),
     )
 
@@ -620,6 +625,9 @@ def play(
         need = commitment if all_at_once else _needed(planned, now, ahead, stop, T)
         flows[INVESTOR, 0] -= call_capital(v, tranches, finance.in_turn, need, now, capital, paper, till)
     flows[VEHICLE, 0] = till[CASH]
+    has_fund = finance.fund.size > 0
+    if has_fund:
+        book.fund[HELD, 0] = capital_held(finance.fund[0], capital)
     year, points = calendar.year, terms.points
     reads_accounts = terms.accounts.shape[0] > 0
     has_breaks = terms.breaks.size > 0
@@ -970,6 +978,8 @@ def play(
                 )
         if not usual:
             cash, arrears = till[CASH], till[ARREARS]
+        if has_fund:
+            book.fund[HELD, t] = outstanding if usual else capital_held(finance.fund[0], capital)
         flows[VEHICLE, t] = cash
         broken = broken or cash < 0.0 or arrears < 0.0
     if usual:
@@ -1606,6 +1616,30 @@ def measure_tranche(v: Floats, calendar: Calendar, terms: Terms, n: int, book: B
     commitment = v[terms.finance.tranches[n].commitment_at]
     flows = book.paper[n, : calendar.periods + 1]
     _measure_investor(v, calendar, flows, own[CALLED], own[RECEIVED] - own[CALLED], commitment, out)
+
+
+@inner
+def measure_fund(v: Floats, calendar: Calendar, terms: Terms, book: Book, found: Floats, out: Floats) -> None:
+    """Fill the investor's columns of [METRICS], net of what the fund that holds the paper charges, and what that is.
+
+    `found` are the metrics of the ledger.
+    """
+    T, row = calendar.periods, terms.finance.fund[0]
+    last = min(float(calendar.last), found[STOP_AT])
+    commitment, called, profit = 0.0, 0.0, 0.0
+    for n in range(terms.finance.tranches.size):
+        if holds(row, n):
+            commitment += v[terms.finance.tranches[n].commitment_at]
+            called += book.capital[n, CALLED]
+    called += play_fund(v, terms.finance, T, last, calendar.a_year, commitment, book.paper, book.fund)
+    out[:] = np.nan
+    out[FUND_FEES] = 0.0
+    out[FUND_CARRY] = 0.0
+    for t in range(T + 1):
+        profit += book.fund[NET, t]
+        out[FUND_FEES] += book.fund[FEES, t]
+        out[FUND_CARRY] += book.fund[CARRY, t]
+    _measure_investor(v, calendar, book.fund[NET, : T + 1], called, profit, commitment, out)
 
 
 @inlined

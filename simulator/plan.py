@@ -50,6 +50,7 @@ from simulator.deal import (
     reads_account,
     service_periods,
 )
+from simulator.fund import FUND, FUND_FEE, ON_CAPITAL_OUTSTANDING, ON_COMMITMENT
 from simulator.ledger import BY_BREAK, BY_POLICY, FOR_WANT_OF_MONEY, RAN, Calendar, Terms
 from simulator.payers import PAYER_ROW
 from simulator.quantity import Quantity
@@ -652,6 +653,7 @@ _PLAIN_ACTIONS = {
     "guarantor": w.REPAY_GUARANTOR,
     "rest": w.REST,
 }
+_BASES = {"commitment": ON_COMMITMENT, "capital outstanding": ON_CAPITAL_OUTSTANDING}
 _ACTIONS_OF = {"coupon": w.COUPON, "interest": w.INTEREST, "capital": w.CAPITAL}
 
 
@@ -790,12 +792,13 @@ class _FinanceTables:
 def _finance(deal: Deal, at: _Columns, measures: _Measures, structure: Structure, path: Path) -> FinanceTerms:
     finance = structure.finance
     if not isinstance(finance, Finance):
-        nothing = (w.TRANCHE, w.TABLE, c.POINT, c.READ, w.ACTION, w.STAGE, w.SHARE_OF_REST, w.GUARANTEE)
+        nothing = (w.TRANCHE, w.TABLE, c.POINT, c.READ, w.ACTION, w.STAGE, w.SHARE_OF_REST, w.GUARANTEE, FUND, FUND_FEE)
         return FinanceTerms(0, -1, 0, 0, -1, -1, 0, 0, 0, 0, 0, 0, *(_rows(kind, []) for kind in nothing))
     tables = _FinanceTables(deal, at, measures, finance, path)
     tranches = [tables.tranche(name, tranche) for name, tranche in finance.papers.items()]
     stages, shares = tables.stages()
     guarantees = [tables.guarantee(*each) for each in finance.guarantees.items()]
+    fund, fund_fees = _fund(at, finance, (*path, "fund"))
     promises = bool(guarantees) or any(row["coupon"] or row["matures"] for row in tranches)
     plain = not (promises or stages or finance.deferred or finance.grants or finance.rules("defer fees"))
     plain = plain and len(tranches) == 1 and structure.service_agreement is None
@@ -820,7 +823,32 @@ def _finance(deal: Deal, at: _Columns, measures: _Measures, structure: Structure
         stages=_rows(w.STAGE, stages),
         shares=_rows(w.SHARE_OF_REST, shares),
         guarantee=_rows(w.GUARANTEE, guarantees),
+        fund=_rows(FUND, fund),
+        fund_fees=_rows(FUND_FEE, fund_fees),
     )
+
+
+def _fund(at: _Columns, finance: Finance, path: Path) -> tuple[list[dict[str, int]], list[dict[str, int]]]:
+    """Rows of the fund that holds the paper, if there is one, and of its yearly fees."""
+    if finance.fund is None:
+        return [], []
+    fees = [
+        {
+            "share_at": at(*path, "fees", name, "share"),
+            "on": _BASES[fee.of],
+            "first": -1 if fee.in_ is None else fee.in_.first,
+            "last": -1 if fee.in_ is None else fee.in_.last,
+        }
+        for name, fee in (finance.fund.fees or {}).items()
+    ]
+    row = {
+        "of": w.ALL_TRANCHES if finance.fund.of is None else _who(finance, finance.fund.of),
+        "set_up_at": at(*path, "set_up"),
+        "carry_at": at(*path, "carry", "share"),
+        "above_at": at(*path, "carry", "above"),
+        "catch_up_at": at(*path, "carry", "catch_up"),
+    }
+    return [row], fees
 
 
 def _clause_tables(

@@ -44,6 +44,7 @@ from simulator.deal import (
     payers_of,
     service_periods,
 )
+from simulator.holding import Holding
 
 __all__ = ["Block", "Entry", "Happened", "Ledger", "Test", "limited", "meets", "play"]
 
@@ -212,6 +213,9 @@ class Ledger:
     """What givers of grants pay, positive."""
     tranches: dict[str, list[float]] = field(default_factory=dict)
     """Flows of each tranche; `investor` is their sum."""
+    fund: dict[str, list[float]] = field(default_factory=dict)
+    """Where a fund holds the paper: what its own investors get (`net`), its manager's `fees` and `carry`, and the
+    `paper` that it holds."""
 
     def check(self) -> None:
         """Check the books.
@@ -244,6 +248,9 @@ class Ledger:
         if self.commitment is not None:
             most = self.commitment
             _insist(self.drawn <= most + slack, f"{self.drawn:,.2f} was called of a commitment of {most:,.2f}")
+        for period, (net, fees, carry, paper) in enumerate(zip(*self.fund.values(), strict=True)):
+            rest = net + fees + carry - paper
+            _insist(abs(rest) <= slack, f"period {period}: the fund's flows sum to {rest:,.6f}, not to zero")
         rest = self.repaid + self.lost - self.drawn
         _insist(abs(rest) <= slack, f"capital repaid and lost is {rest:,.2f} off the capital drawn")
 
@@ -424,6 +431,15 @@ class _Play:
                 lambda: max(self.balance[VEHICLE], 0.0),
                 self._to_date,
             )
+        self.holding: Holding | None = None
+        if self.finance and self.agreement and self.finance.fund is not None:
+            self.holding = Holding(
+                self.finance.fund,
+                lambda *path: self._value("finance", "fund", *path),
+                self.time,
+                self.agreement,
+                self._move,
+            )
         self.paid_by = {payer: [0.0] * (self.T + 1) for payer in self.payers}
         self.own_costs_of = {payer: [0.0] * (self.T + 1) for payer in self.payers}
         self.taken_on: dict[str, float] = dict.fromkeys(self.payers, 0.0)
@@ -453,6 +469,8 @@ class _Play:
     def run(self) -> Ledger:
         """Play all periods and sum up."""
         self._call_capital(0)
+        if self.holding:
+            self.holding.close(0, serving=False)
         for t in range(1, self.T + 1):
             self._bear_costs(t)
             self._settle_clauses(t)
@@ -464,6 +482,8 @@ class _Play:
                 if t < self.T:
                     self._call_capital(t)
                     self._stop_referrals_if_money_is_out(t)
+            if self.holding:
+                self.holding.close(t, serving=t <= min(self.last, self.stop))
             self.vehicle[t] = self.balance[VEHICLE]
         return self._ledger()
 
@@ -1491,6 +1511,8 @@ class _Play:
     def _vehicle_bears(self, t: int, to: str, cost: float, words: str) -> None:
         assert self.agreement is not None
         paid = min(max(self.balance[VEHICLE], 0.0), cost)
+        if cost - paid <= _ROUNDING * cost:  # what was kept for it came out of payments, but for the last digits
+            paid = cost
         short = cost - paid
         if to == OTHERS and self.finance and self.finance.rules("defer fees") and self.happened.costs is None:
             self.agreement.fees_owed += short
@@ -1693,7 +1715,12 @@ class _Play:
             guarantor=self._guarantors(),
             grants=self.grants,
             tranches={name: paper.flows for name, paper in papers.items()},
+            fund={} if self.holding is None else self._of_fund(self.holding),
         )
+
+    def _of_fund(self, holding: Holding) -> dict[str, list[float]]:
+        held = [sum(flows) for flows in zip(*(paper.flows for paper in holding.papers), strict=True)]
+        return {"net": holding.flows, "fees": holding.fees, "carry": holding.carry, "paper": held}
 
     def _guarantors(self) -> list[float]:
         """Flows of all guarantors together."""
@@ -1721,7 +1748,8 @@ class _Play:
         }
         agreement = self.agreement
         if agreement is None:
-            return metrics | dict.fromkeys(_INVESTOR_METRICS) | {"irr_note": "no investors", "tranches": {}}
+            nobody: dict[str, Any] = {"irr_note": "no investors", "tranches": {}, "net": None}
+            return metrics | dict.fromkeys(_INVESTOR_METRICS) | nobody
         metrics |= {
             "guarantor_cost": 0.0 - sum(self._guarantors()),
             "paid_by_provider": agreement.paid_by_provider,
@@ -1730,10 +1758,20 @@ class _Play:
                 name: self._investor_metrics(paper.flows, paper.called, paper.received, paper.commitment)
                 for name, paper in agreement.papers.items()
             },
+            "net": self._net(),
         }
         return metrics | self._investor_metrics(
             agreement.flows, agreement.called, agreement.received, agreement.commitment
         )
+
+    def _net(self) -> dict[str, Any] | None:
+        """Metrics of what a fund leaves its own investors, and what it takes; None without a fund."""
+        holding = self.holding
+        if holding is None:
+            return None
+        received = holding.called + sum(holding.flows)
+        found = self._investor_metrics(holding.flows, holding.called, received, holding.commitment)
+        return found | {"fees": sum(holding.fees), "carry": sum(holding.carry)}
 
     def _investor_metrics(
         self, flows: Sequence[float], called: float, received: float, commitment: float

@@ -64,6 +64,9 @@ def run_tables(data: Mapping[str, Any]) -> list[Any]:
     investors = [each["investor"] for each in structures.values()]
     for label, show in _INVESTOR_ROWS:
         table.add_row(Text(label), *("–" if each is None else show(each) for each in investors))
+    nets = [None if each is None else each.get("net") for each in investors]
+    for label, show in _NET_ROWS if any(nets) else []:
+        table.add_row(Text(label), *("–" if each is None else show(each) for each in nets))
     tables += [table, Text("")]
     for name, each in structures.items():
         tables += _tranche_tables(name, each)
@@ -225,6 +228,18 @@ _INVESTOR_ROWS: list[tuple[str, Any]] = [
     ("payback, years (where reached)", lambda i: as_mean(i["payback"], as_years)),
 ]
 _TRANCHE_ROWS = [row for row in _INVESTOR_ROWS if row[0] != "IRR undefined / several roots, draws"]
+_NET_ROWS: list[tuple[str, Any]] = [
+    ("net of fund fees, on the paper of", lambda n: n["of"]),
+    ("net multiple on what is paid in", lambda n: as_mean(n["multiple"], as_ratio)),
+    ("net IRR a year, p05", lambda n: as_quantile(n["irr"], "p05", as_percent)),
+    ("net IRR a year, median", lambda n: as_quantile(n["irr"], "p50", as_percent)),
+    ("net IRR a year, p95", lambda n: as_quantile(n["irr"], "p95", as_percent)),
+    ("net P(loss)", lambda n: as_probability(n["probability_of_loss"])),
+    ("net loss given loss, of what is paid in", lambda n: as_estimate(n["loss_given_loss"], as_percent)),
+    ("net NPV at the investor's rate", lambda n: as_mean(n["net_present_value"], as_money)),
+    ("fund's fees", lambda n: as_mean(n["fees"], as_money)),
+    ("fund's carry", lambda n: as_mean(n["carry"], as_money)),
+]
 _PAYER_ROWS: list[tuple[str, Any]] = [
     ("payments", lambda s: as_mean(s["payments"], as_money)),
     ("payments, p05", lambda s: as_quantile(s["payments"], "p05", as_money)),
@@ -261,6 +276,12 @@ def settle_tables(data: Mapping[str, Any]) -> list[Any]:
             if own["multiple"] is not None:
                 gets += f", multiple {as_ratio(own['multiple'])}, IRR {as_percent(own['irr'])} a year"
             tables.append(Text(f"  investors, {tranche}: {gets}"))
+        net = None if investor is None else investor.get("net")
+        if net is not None:
+            gets = f"fees {as_money(net['fees'])}, carry {as_money(net['carry'])}"
+            if net["multiple"] is not None:
+                gets += f", net multiple {as_ratio(net['multiple'])}, net IRR {as_percent(net['irr'])} a year"
+            tables.append(Text(f"  fund: {gets}"))
         if investor is not None and investor["guarantor_cost"]:
             tables.append(Text(f"  guarantees pay {as_money(investor['guarantor_cost'])}"))
         for row in each["not_applied"]:
@@ -315,6 +336,9 @@ def _metrics_line(metrics: Mapping[str, Any]) -> str:
     line = f"payments {as_money(metrics['payments'])}"
     if metrics["multiple"] is not None:
         line += f"; multiple {as_ratio(metrics['multiple'])}; IRR {as_percent(metrics['irr'])} a year"
+    net = metrics["net"]
+    if net is not None and net["multiple"] is not None:
+        line += f"; net of fund fees {as_ratio(net['multiple'])}, {as_percent(net['irr'])} a year"
     return f"{line}; provider's surplus {as_money(metrics['surplus'])}"
 
 

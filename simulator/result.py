@@ -103,6 +103,10 @@ def _party(structure: str, party: str, answers: Mapping[str, Any]) -> Iterator[t
         if metric == "tranches":
             for name, each in found.items():
                 yield from _party(structure, f"{party}: {name}", each)
+        elif metric == "net":
+            yield from _party(
+                structure, f"{party}: net of fund", {key: each for key, each in found.items() if key != "of"}
+            )
         elif metric == "by_year":
             for year in found:
                 where = f"cost {year['year']}"

@@ -23,7 +23,7 @@ from simulator import chance, metrics, parameters, sampling
 from simulator import ledger as book_of
 from simulator.clauses import EACH_PARTICIPANT, new_tally
 from simulator.compiled import beside, is_cached, is_kept
-from simulator.deal import Deal, Finance, Range, fingerprint, outcome_of, structure_names
+from simulator.deal import INVESTORS, Deal, Finance, Range, fingerprint, outcome_of, structure_names
 from simulator.draws import CapTable, Flags, settle_draws, simulate_outcomes
 from simulator.ledger import Book, new_book, planned_costs
 from simulator.metrics import CoMoments, Moments, Successes
@@ -77,6 +77,7 @@ FINANCE = {
 }
 """Kept where a finance agreement has more to it than capital and surplus."""
 OF_INVESTORS = {key: column for key, column in (HEADLINE | SECONDARY).items() if column in book_of.OF_TRANCHE}
+OF_FUND = {"fees": book_of.FUND_FEES, "carry": book_of.FUND_CARRY}
 OUTCOME_METRICS = ("verified", "true", "without_service", "additional")
 
 
@@ -280,7 +281,7 @@ class Simulation:
     ) -> tuple[Floats, Floats, Floats, Floats]:
         """Settle one structure over simulated outcomes.
 
-        Returns metrics [draws, METRICS], those of each tranche [draws, N, METRICS] (N is 0 for a single one), what
+        Returns metrics [draws, METRICS], those of each row of :func:`paper_names` [draws, N, METRICS], what
         payers with rules of their own spend [draws, P, OF_PAYER + Y], and the payers' cash by year [draws, Y]. For
         `met` and `flags` see :func:`settle_draws`. A `book` that is given holds the ledger of the last draw afterwards.
         """
@@ -291,7 +292,7 @@ class Simulation:
             s = self.capped_names.index(name)
             capped = capped[:, self.caps.first[s] : self.caps.first[s + 1], :]
         found = np.empty((n, book_of.METRICS))
-        by_tranche = np.empty((n, len(tranche_names(plan, name)), book_of.METRICS))
+        by_tranche = np.empty((n, len(paper_names(plan, name)), book_of.METRICS))
         by_payer = np.empty((n, len(plan.payer_names[name]), book_of.OF_PAYER + len(plan.years)))
         by_year = np.empty((n, len(plan.years)))
         settle_draws(
@@ -405,6 +406,11 @@ def tranche_names(plan: Plan, name: str) -> list[str]:
     return names if len(names) > 1 else []
 
 
+def paper_names(plan: Plan, name: str) -> list[str]:
+    """Names of what of the investors' paper is measured on its own: tranches, and last what a fund leaves, as `net`."""
+    return [*tranche_names(plan, name), *["net"] * int(plan.structures[name].finance.fund.size)]
+
+
 def record_type(plan: Plan) -> type[np.generic]:
     """Type that holds what was verified of a person: whole numbers, unless something is measured."""
     measured = bool(np.isin(plan.outcomes["kind"], (AMOUNT, SCORE)).any())
@@ -508,6 +514,8 @@ class Found:
     """[16, K, C + 2] `met` by randomisation, of Sobol points."""
     investors: Investors
     tranches: dict[str, Investors]
+    net: Investors | None
+    """What a fund that holds the paper leaves its own investors."""
     paid: Successes
     guaranteed: Successes
     late: int = 0
@@ -611,6 +619,8 @@ def simulate(
     for name in names:
         for tranche, investors in found[name].tranches.items():
             arrays[name] |= {f"{key} [{tranche}]": each.values for key, each in investors.series.items()}
+        net = found[name].net
+        arrays[name] |= {} if net is None else {f"{key} net of fund": each.values for key, each in net.series.items()}
     return Result(data, arrays)
 
 
@@ -683,7 +693,7 @@ class _NewBlock:
         self.found = {name: np.empty((number, book_of.METRICS)) for name in shared.names}
         self.additional = {name: np.empty((number, len(plan.outcome_names))) for name in shared.names}
         self.tranches = {
-            name: np.empty((number, len(tranche_names(plan, name)), book_of.METRICS)) for name in shared.names
+            name: np.empty((number, len(paper_names(plan, name)), book_of.METRICS)) for name in shared.names
         }
         self.years = {name: np.empty((number, len(plan.years))) for name in shared.names}
         self.payers = {
@@ -836,6 +846,9 @@ def _new_found(plan: Plan, name: str, draws: int, randomised: bool = False) -> F
             tranche: Investors({key: new(key) for key in OF_INVESTORS}, randomised)
             for tranche in tranche_names(plan, name)
         },
+        net=Investors({key: new(key) for key in OF_INVESTORS | OF_FUND}, randomised)
+        if plan.structures[name].finance.fund.size > 0
+        else None,
         years=[new() for _ in plan.years],
         met=met,
         shares=np.zeros((metrics.RANDOMISATIONS, *met.shape), np.int64) if randomised else None,
@@ -894,10 +907,11 @@ def _add(
             for r in range(metrics.RANDOMISATIONS):
                 each.shares[r] += done.flags[name][r :: metrics.RANDOMISATIONS].sum(axis=0, dtype=np.int64)
         _add_investor(each.investors, rows)
-        for n, own in enumerate(each.tranches.values()):
+        for n, own in enumerate([*each.tranches.values(), *([] if each.net is None else [each.net])]):
             its = np.ascontiguousarray(done.tranches[name][:, n])
             moments = metrics.column_moments(its, own.randomised)
-            for key, column in OF_INVESTORS.items():
+            for key in own.series:
+                column = (OF_INVESTORS | OF_FUND)[key]
                 own.series[key].add(start, its[:, column], moments[column])
             _add_investor(own, its)
         each.guaranteed.add(rows[:, book_of.GUARANTOR_COST] > 0.005)
@@ -1102,9 +1116,12 @@ def _investor(plan: Plan, name: str, each: Found) -> dict[str, Any] | None:
     if has_more_terms(plan, name):
         answers |= {key: each.series[key].summary() for key in ("paid_by_provider", "unpaid")}
     finance = plan.deal.structures[name].finance
+    if each.net is not None and isinstance(finance, Finance) and finance.fund is not None:
+        charged = {key: each.net.series[key].summary() for key in OF_FUND}
+        answers["net"] = {"of": finance.fund.of or INVESTORS} | _investors(each.net) | charged
     own = {tranche: _investors(investors) for tranche, investors in each.tranches.items()}
     if not own and isinstance(finance, Finance):
-        own = {tranche: dict(answers) for tranche in finance.papers}
+        own = {tranche: {key: of for key, of in answers.items() if key != "net"} for tranche in finance.papers}
     return answers | {"tranches": own}
 
 
@@ -1194,7 +1211,7 @@ def predicted_bytes(shared: Simulation, draws: int, workers: int) -> int:
     """Predict the memory of a run: what is kept of each draw, one sorted copy, and the blocks under way."""
     plan, structures = shared.plan, len(shared.names)
     outcomes, years = len(plan.outcome_names), len(plan.years)
-    tranches = sum(len(tranche_names(plan, name)) for name in shared.names)
+    tranches = sum(len(paper_names(plan, name)) for name in shared.names)
     payers = sum(len(plan.payer_names[name]) for name in shared.names)
     kept = draws * (len(HEADLINE) * structures + 2 * tranches) + min(draws, KEPT) * (
         (len(SECONDARY) + len(FINANCE) + years) * structures

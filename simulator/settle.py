@@ -34,6 +34,8 @@ from simulator import outcomes as o_
 from simulator.clauses import EACH_PARTICIPANT, new_tally, settle_persons
 from simulator.deal import (
     ACCOUNT,
+    INVESTORS,
+    MANAGER,
     PARTICIPANTS,
     Clause,
     Deal,
@@ -52,6 +54,7 @@ from simulator.deal import (
     structure_names,
 )
 from simulator.draws import settle_draws
+from simulator.fund import CARRY, FEES, NET
 from simulator.ledger import BROKEN, INVESTOR, METRICS, OF_PAYER, PAID, PAYMENTS, Book, planned_costs
 from simulator.observed import BEFORE, COMPARISON, Observed, Row, is_yes_or_no, problems, read
 from simulator.outcomes import Outcomes, date_outcomes, refer_people
@@ -1167,7 +1170,7 @@ def _play_kernels(plan: Plan, name: str, happened: Happened, by_person: bool) ->
         new_tally(len(outcomes), len(cohort_names)),
         book,
         found,
-        np.zeros((1, 0, METRICS)),
+        np.zeros((1, terms.finance.fund.size, METRICS)),
         np.zeros((1, terms.payers.size, OF_PAYER + len(plan.years))),
         np.zeros((1, len(plan.years))),
         np.zeros((len(plan.clause_names[name]), len(cohort_names) + 2), np.int64),
@@ -1213,6 +1216,9 @@ def _insist_on_agreement(plan: Plan, name: str, ledger: Ledger, book: Book, foun
     pairs += [(f"investors in period {t}", twin, float(flows[t])) for t, twin in enumerate(ledger.investor)]
     for n, (tranche, own) in enumerate(ledger.tranches.items()):
         pairs += [(f"investors: {tranche} in period {t}", twin, float(book.paper[n, t])) for t, twin in enumerate(own)]
+    for what, row in (("net", NET), ("fees", FEES), ("carry", CARRY)) if ledger.fund else ():
+        own = ledger.fund[what]
+        pairs += [(f"investors: {what} in period {t}", twin, float(book.fund[row, t])) for t, twin in enumerate(own)]
     gross = max([1.0, *(abs(flow) for flow in ledger.investor)])
     for what, twin, kernels in pairs:
         scale = gross if what.startswith("investors") else max(1.0, abs(twin))
@@ -1400,7 +1406,7 @@ def _investor(
             words for words, given in (("capital", observed.drawdowns), ("costs", observed.costs)) if given is not None
         )
         assumed.append(f"investors are settled on the {what} of the results; the schedule does not depend on them")
-    names = set(ledger.tranches)
+    names = set(ledger.tranches) | ({MANAGER} if ledger.fund else set())
     rows = [
         {
             "period": entry.period,
@@ -1417,6 +1423,10 @@ def _investor(
     found["tranches"] = {
         tranche: {name: own[name] for name in _INVESTOR_METRICS} for tranche, own in ledger.metrics["tranches"].items()
     }
+    net, fund = ledger.metrics["net"], reading.terms.finance.fund
+    if net is not None and fund is not None:
+        charged = {name: net[name] for name in (*_INVESTOR_METRICS, "fees", "carry")}
+        found["net"] = {"of": fund.of or INVESTORS} | charged
     found |= {name: ledger.metrics[name] for name in ("guarantor_cost", "paid_by_provider", "unpaid")}
     return found | {"schedule": rows}
 

@@ -136,6 +136,8 @@ class FinanceTerms(NamedTuple):
     stages: Any  # STAGE
     shares: Any  # SHARE_OF_REST
     guarantee: Any  # GUARANTEE [G]
+    fund: Any  # FUND [1], empty where no fund holds the paper
+    fund_fees: Any  # FUND_FEE
 
 
 @inlined

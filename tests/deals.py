@@ -567,6 +567,24 @@ def _guarantee(d: _Draw, start: int, names: list[str]) -> dict[str, Any]:
     return guarantee
 
 
+def _fund(d: _Draw, names: list[str]) -> dict[str, Any]:
+    """A fund that holds the paper."""
+    fund: dict[str, Any] = {"set_up": d.one(*COSTS)}
+    if d.maybe():
+        fund["of"] = d.one("investors", *names)
+    if d.maybe():
+        fund["fees"] = {"management": d.one("2%", "0%", "uniform(1%, 9%)")}
+        if d.maybe():
+            fund["fees"] |= {"management": {"share": "3%", "in": d.one("years 1 to 2", "year 2", "years 2 to 40")}}
+        if d.maybe():
+            fund["fees"]["other"] = {"share": d.one("1%", "a chance"), "of": "capital outstanding"}
+    if d.maybe():
+        fund["carry"] = {"share": d.one("20%", "a chance"), "above": d.one("0%", "6%", "uniform(0%, 12%)", "-5%")}
+        if d.maybe():
+            fund["carry"]["catch_up"] = d.one("100%", "75%", "uniform(30%, 90%)")
+    return fund
+
+
 def _finance(d: _Draw, start: int, readable: list[str]) -> dict[str, Any]:
     finance: dict[str, Any] = {}
     names = ["investors"]
@@ -603,6 +621,8 @@ def _finance(d: _Draw, start: int, readable: list[str]) -> dict[str, Any]:
             others = [each | ({"due": due} if due else {}) for each in others]
             others[0]["guarantor"] = "another"
             finance["guarantee"] = [finance["guarantee"], *others]
+    if d.maybe(3):
+        finance["fund"] = _fund(d, names)
     return finance
 
 
@@ -857,6 +877,14 @@ class Player:
             found,
         )
         return found, book, tally
+
+    def net(self, name: str, values: Any, book: Any, found: Any) -> Any:
+        """What a fund that holds the paper leaves, [METRICS], of a ledger that was played; None without a fund."""
+        terms, row = self.plan.structures[name], np.empty(book_of.METRICS)
+        if terms.finance.fund.size == 0:
+            return None
+        book_of.measure_fund(values, self.plan.calendar, terms, book, found, row)
+        return row
 
 
 SMALL = """

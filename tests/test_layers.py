@@ -24,7 +24,7 @@ LAYERS = [
         "schema",
         "shocks",
     },
-    {"doubts"},
+    {"doubts", "fund", "holding"},
     {"checks", "ledger", "reference"},
     {"dealfile", "worth"},
     {"plan", "observed", "draws", "terms"},
@@ -48,7 +48,19 @@ LAYERS = [
     {"cli"},
     {"start"},
 ]
-KERNELS = {"chance", "sobol", "clauses", "payers", "waterfall", "metrics", "outcomes", "ledger", "worth", "draws"}
+KERNELS = {
+    "chance",
+    "sobol",
+    "clauses",
+    "payers",
+    "waterfall",
+    "metrics",
+    "outcomes",
+    "fund",
+    "ledger",
+    "worth",
+    "draws",
+}
 DESCRIPTION = {
     "quantity",
     "deal",
@@ -59,6 +71,7 @@ DESCRIPTION = {
     "shocks",
     "terms",
     "agreement",
+    "holding",
     "finance_checks",
     "ending_checks",
     "ending_words",

@@ -7,8 +7,8 @@ import pytest
 from deals import Player, deals
 from hypothesis import given, settings
 
+from simulator import fund, metrics, parameters, reference
 from simulator import ledger as book_of
-from simulator import metrics, parameters, reference
 from simulator.dealfile import loads
 from simulator.explain import _records, disagreements, explain, happened_in
 from simulator.run import simulate
@@ -49,8 +49,11 @@ class Both(Player):
 
     def differences(self, draw):
         """Yield each structure, the kernels' metrics, and what differs in one draw."""
+        values, *_ = self.world(draw)
         for name, ours, found, book, tally in self.played(draw):
-            wrong = disagreements(ours.metrics, found)
+            net = self.net(name, values, book, found)
+            wrong = disagreements(ours.metrics, found, None if net is None else net[np.newaxis])
+            wrong += fund_that_differs(ours, book)
             wrong += flows_that_differ(ours, book)
             wrong += payers_that_differ(self.plan, name, ours, book)
             wrong += clauses_that_differ(self.plan, name, ours, book)
@@ -72,6 +75,14 @@ def flows_that_differ(ours, book):
         for t, mine in enumerate(flows):
             if apart(mine, book.paper[n, t], scale):
                 yield f"{name} in period {t}: twin {mine}, kernel {book.paper[n, t]}"
+
+
+def fund_that_differs(ours, book):
+    scale = float(np.abs(book.flows).max())
+    for row, name in enumerate(("net", "fees", "carry"), start=fund.NET):
+        for t, mine in enumerate(ours.fund.get(name, ())):
+            if apart(mine, book.fund[row, t], scale):
+                yield f"the fund's {name} in period {t}: twin {mine}, kernel {book.fund[row, t]}"
 
 
 def payers_that_differ(plan, name, ours, book):

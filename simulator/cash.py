@@ -7,13 +7,13 @@ ratio of two means: both say what a pool of many like deals would earn.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator import fund, metrics, parameters
 from simulator import ledger as book_of
-from simulator import metrics, parameters
 from simulator.deal import Deal, structure_names
 from simulator.ledger import nominal_rate
 from simulator.outcomes import Outcomes
@@ -29,6 +29,9 @@ GUARANTOR, GRANTS = "guarantor", "givers of grants"
 PARTIES = (PAYERS, INVESTORS, PROVIDER, DELIVERY, OTHERS, GUARANTOR, GRANTS, VEHICLE)
 """Whose cash; the flows of all of them sum to zero in every period. The provider's are what is left after delivery."""
 _RARE = (GUARANTOR, GRANTS)
+PAPER, FEES, CARRY, NET = "paid on the fund's paper", "fund's fees", "fund's carry", "fund's own investors"
+OF_FUND = (PAPER, FEES, CARRY, NET)
+"""Of a fund that holds the paper; the last is the first less the others."""
 
 
 @dataclass(frozen=True)
@@ -45,25 +48,32 @@ class Cash:
     """Nominal, a year, expected."""
     payer_rate: float
     flows: dict[str, Floats]
+    fund: dict[str, Floats] = field(default_factory=dict)
+    """Of a fund that holds the paper, arrays of the same shape: what its paper pays, its manager's fees and carry, and
+    what its own investors get, by the names of :data:`OF_FUND`. Empty where there is none."""
+
+    def all(self, party: str) -> Floats:
+        """Return the flows of a party, or of one of :data:`OF_FUND`, draw by draw."""
+        return self.fund[party] if party in self.fund else self.flows[party]
 
     def path(self, party: str) -> Floats:
         """Return the expected path of one party, [T + 1]."""
-        return np.asarray(self.flows[party].mean(axis=0))
+        return np.asarray(self.all(party).mean(axis=0))
 
-    def irr(self) -> float | None:
+    def irr(self, party: str = INVESTORS) -> float | None:
         """IRR of the investors' expected path, a year; None where there is none."""
-        rate, code = metrics.irr(self.path(INVESTORS), self.a_year)
+        rate, code = metrics.irr(self.path(party), self.a_year)
         return None if code in (metrics.NO_INVESTMENT, metrics.NO_ROOT) else float(rate)
 
-    def multiple(self) -> float | None:
+    def multiple(self, party: str = INVESTORS) -> float | None:
         """What comes back over what is put in, on the investors' expected path."""
-        each = self.flows[INVESTORS]
+        each = self.all(party)
         put_in = -np.minimum(each, 0.0).mean(axis=0).sum()
         return float(np.maximum(each, 0.0).mean(axis=0).sum() / put_in) if put_in > 0.0 else None
 
     def net_present_value(self, party: str) -> float:
         """Present value of a party's expected path at the rate of investors, or for all others of payers."""
-        rate = self.investor_rate if party == INVESTORS else self.payer_rate
+        rate = self.investor_rate if party in {INVESTORS, NET} else self.payer_rate
         return float(metrics.npv(self.path(party), rate, self.a_year))
 
 
@@ -100,7 +110,13 @@ def cash_flows(
     plan = compile_plan(deal)
     simulation = Simulation(plan, seed, names)
     T = plan.calendar.periods
-    flows = {name: {party: np.zeros((draws, T + 1)) for party in PARTIES} for name in names}
+    flows = {
+        name: {
+            party: np.zeros((draws, T + 1))
+            for party in (*PARTIES, *(OF_FUND if plan.structures[name].finance.fund.size else ()))
+        }
+        for name in names
+    }
     for start in range(0, draws, BLOCK):
         number = min(BLOCK, draws - start)
         rows, _ = parameters.values(plan, simulation.value_keys, start, number)
@@ -110,8 +126,10 @@ def cash_flows(
     dates = [deal.time.date(t) for t in range(T + 1)]
     answers = {}
     for name in names:
-        kept = {party: each for party, each in flows[name].items() if party not in _RARE or each.any()}
-        answers[name] = Cash(dates, plan.calendar.a_year, *rates, kept)
+        found = flows[name]
+        kept = {party: found[party] for party in PARTIES if party not in _RARE or found[party].any()}
+        held = {each: found[each] for each in OF_FUND if each in found}
+        answers[name] = Cash(dates, plan.calendar.a_year, *rates, kept, held)
     return answers
 
 
@@ -143,6 +161,10 @@ def _play(simulation: Simulation, start: int, rows: Floats, flows: dict[str, dic
                 raise DefectError(f"the cash of all parties of {name!r} does not sum to zero in draw {start + d}")
             for party, flow in each.items():
                 flows[name][party][start + d] = flow
+            if PAPER in flows[name]:
+                own = book.fund[[fund.FEES, fund.CARRY, fund.NET], : T + 1]
+                for what, flow in zip(OF_FUND, (own.sum(axis=0), *own), strict=True):
+                    flows[name][what][start + d] = flow
 
 
 def parties(book: Floats, *, has_finance: bool) -> dict[str, Floats]:

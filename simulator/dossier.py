@@ -21,7 +21,7 @@ from simulator.result import Result
 from simulator.run import simulate
 from simulator.sensitivity import sensitivity
 from simulator.stress import stress
-from simulator.terms import Terms, curve, terms
+from simulator.terms import Curve, Terms, curve, terms
 from simulator.triggers import triggers
 
 Progress = Callable[[int, int], None]
@@ -46,7 +46,7 @@ class Dossier:
     compared: Mapping[str, Any]
     cash: Mapping[str, cash_of.Cash]
     terms: Mapping[str, list[Terms]]
-    curves: Mapping[str, list[tuple[float, float]]]
+    curves: Mapping[str, Curve | None]
     """Of the clauses of the lead."""
     triggers: Mapping[str, Any]
     luck: Mapping[str, Any]

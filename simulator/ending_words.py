@@ -11,7 +11,7 @@ from simulator.quantity import Quantity
 def ending_words(deal: Deal, name: str) -> list[str]:
     """Say the terms of a resolved structure that are no clauses, where it has any."""
     structure = deal.structures[name]
-    said = _Said(deal)
+    said = Said(deal)
     found = [said.review(label, terms) for label, terms in (structure.breaks or {}).items()]
     if structure.breaks or structure.after_an_early_end is not None:
         found.append(_run_off(structure))
@@ -37,12 +37,23 @@ def _run_off(structure: Structure) -> str:
     return "Once service has ended early, later results of people already referred are still paid for."
 
 
-def _listed(words: Iterable[str], last: str = "and") -> str:
+def listed(words: Iterable[str], last: str = "and") -> str:
+    """Join words as a sentence does."""
     each = list(words)
     return each[0] if len(each) == 1 else f"{', '.join(each[:-1])} {last} {each[-1]}"
 
 
-class _Said:
+def had(enough: Worded) -> str:
+    """Say a return that somebody has had: `5% a year`, `1.2 times their capital`."""
+    if enough.form != "times":
+        return enough.text()
+    times = enough.quantity
+    return f"{times.value:.6g} times their capital" if times.is_fixed else f"{times.text()} of their capital"
+
+
+class Said:
+    """Words for the parts of a deal."""
+
     def __init__(self, deal: Deal) -> None:
         self.deal = deal
 
@@ -62,9 +73,9 @@ class _Said:
         """Say a break."""
         conditions = [f"{measure} is {bound.text()}" for measure, bound in each.when.items()]
         words = f"Review {name!r} at the end of {each.review.text()}: "
-        words += f"if {_listed(conditions)}" if conditions else ""
+        words += f"if {listed(conditions)}" if conditions else ""
         if each.unless:
-            words += (" and " if conditions else "if ") + f"{_listed(map(repr, each.unless), 'or')} was not met by then"
+            words += (" and " if conditions else "if ") + f"{listed(map(repr, each.unless), 'or')} was not met by then"
         notice = quantity_of(self.deal, each.notice)
         when = "" if notice.is_fixed and notice.value == 0 else f" after {each.notice.text()} of notice"
         return f"{words}, referrals and service stop{when}."
@@ -92,4 +103,4 @@ class _Said:
             parts.append("what delivery costs")
         if agreed.share_of_payments is not None:
             parts.append(f"{agreed.share_of_payments.text()} of what the payers pay")
-        return f"The vehicle pays the service provider {_listed(parts)}; the provider bears what delivery costs."
+        return f"The vehicle pays the service provider {listed(parts)}; the provider bears what delivery costs."

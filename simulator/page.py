@@ -8,7 +8,7 @@ same bytes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -19,9 +19,10 @@ from markupsafe import Markup, escape
 
 from simulator import __version__, figures, pictures
 from simulator import cash as cash_of
-from simulator.deal import Deal, is_share, quantity_of
+from simulator.deal import INVESTORS, Amount, Clause, Deal, is_share, payers_of, plain_value, quantity_of
 from simulator.dossier import CONVENTIONAL, MOST_CURVES, Dossier
 from simulator.information import EVERYTHING
+from simulator.paper_words import paper_words
 from simulator.present import brief, said
 from simulator.report import (
     as_break,
@@ -34,11 +35,15 @@ from simulator.report import (
     as_ratio,
     as_years,
 )
+from simulator.terms import Curve, Terms, around, what_of
+from simulator.triggers import ANY
 
 Answers = Mapping[str, Any]
 Part = dict[str, Any]
 _MOST = 12
 """Rows of a table of unknowns."""
+_WIDE, _SHORT = 7, 16
+"""Columns above which a table is set tightly, rows up to which it stays on one sheet of paper."""
 _NAMED = 6
 """Clauses that are named where there is room for some only."""
 
@@ -65,7 +70,15 @@ def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], wor
     filled = [list(row) for row in rows]
     if not filled:
         return None
-    return {"kind": "table", "caption": caption, "head": list(head), "rows": filled, "words": list(words)}
+    shape = [*(["dense"] if len(head) > _WIDE else []), *(["short"] if len(filled) <= _SHORT else [])]
+    return {
+        "kind": "table",
+        "caption": caption,
+        "head": list(head),
+        "rows": filled,
+        "words": list(words),
+        "shape": " ".join(shape),
+    }
 
 
 def _figures(*drawn: Part | None) -> Part | None:
@@ -144,6 +157,10 @@ def _cards(found: Answers, currency: str) -> list[Part]:
             card("P(loss of capital)", *chance(investor["probability_of_loss"])),
             card("multiple, mean", as_ratio(investor["multiple"]["mean"]), _error(investor["multiple"])),
         ]
+        net = investor.get("net")
+        if net is not None:
+            small = f"P(loss) {net['probability_of_loss']['probability'] or 0.0:.1%}"
+            cards.append(card("IRR net of fund fees, median", as_percent(net["irr"]["p50"]), small))
     payer = found["payer"]
     cost = payer["cost"]
     cards.append(card(f"payers' cost, {currency}", figures.show(cost["mean"], currency), _error(cost, currency)))
@@ -202,7 +219,7 @@ def _flow(dossier: Dossier, found: Answers) -> list[Part]:
     back = float(np.maximum(flows, 0.0).mean(axis=0).sum())
     return [
         box("Outcome payers", payers or "the public payers", "blue"),
-        box("Investors", _commitment(deal, lead), "vermilion"),
+        box("Investors", _commitment(deal, lead) + _beside_them(lead, found, currency), "vermilion"),
         arrow(paid),
         arrow(f"↓ put in {money(put_in)}, ↑ get back {money(back)}, both expected"),
         box("The deal's account", "costs first, then capital, then what is left", "sky", both=True),
@@ -227,6 +244,17 @@ def _commitment(deal: Deal, lead: Any) -> str:
     if len(papers) == 1:
         return f"commit {words[0]}"
     return "commit " + "; ".join(f"{name} {word}" for name, word in zip(papers, words, strict=True))
+
+
+def _beside_them(lead: Any, found: Answers, currency: str) -> str:
+    """Say who stands behind the investors, and what a fund that holds their paper takes."""
+    guarantors, net = lead.finance.guarantors, found["investor"].get("net")
+    words = f"; {', '.join(guarantors)} will pay for some of their loss" if guarantors else ""
+    if net is None:
+        return words
+    taken = figures.show(net["fees"]["mean"] + net["carry"]["mean"], currency)
+    whose = "a fund holds it" if net["of"] == INVESTORS else f"a fund holds {net['of']}"
+    return f"{words}; {whose} and takes {currency} {taken}, expected"
 
 
 def _people(deal: Deal) -> str:
@@ -262,6 +290,12 @@ def _side_by_side(run: Answers) -> Part | None:
         ],
         ["deadweight share", *payer("deadweight_share", lambda each: as_estimate(each, as_percent))],
     ]
+    nets = [(each["investor"] or {}).get("net") for each in structures.values()]
+    if any(nets):
+        rows[8:8] = [
+            ["net of fund fees: IRR, median", *("–" if not net else as_percent(net["irr"]["p50"]) for net in nets)],
+            ["net of fund fees: P(loss)", *(as_probability(net and net["probability_of_loss"]) for net in nets)],
+        ]
     rows.append(
         [
             "provider: P(deficit)",
@@ -294,20 +328,27 @@ def _terms(dossier: Dossier) -> list[Part | None]:
     parts: list[Part | None] = [
         _text(
             "Each clause in words, and what is paid from failure to stretch. Everything else stands at its mean, all "
-            "cohorts do equally well; the curve is what the whole structure pays."
+            "cohorts do equally well. A curve is what all clauses together pay, or, where the others would hide it, "
+            "what the clause alone does."
         )
     ]
     drawn: list[Part | None] = []
     for number, each in enumerate(dossier.terms[dossier.lead]):
-        picture = pictures.pay_off(deal, each, dossier.curves.get(each.clause, []))
-        caption = f"What {dossier.lead} pays, by {each.driver}." + (" Cliffs are marked." if each.cliffs else "")
+        found = dossier.curves.get(each.clause)
+        picture = pictures.pay_off(deal, each, found)
+        caption = "" if found is None else _what_is_drawn(deal, each, found, dossier.lead)
         drawn.append(_figure(f"payoff{number}", f"Pay-off by {each.driver}", caption, picture))
     for name in dossier.terms:
         parts.append(_heading(name))
         note = deal.structures[name].note
         if note:
             parts.append(_text(note))
-        parts.append(_list(f"{each.clause}: {each.sentence}" for each in dossier.terms[name]))
+        parts += _clauses(dossier, name)
+        said = around(deal, name)
+        parts += [_list(said)] if said else []
+        paper = paper_words(deal, name)
+        if paper and (name == dossier.lead or paper != paper_words(deal, dossier.lead)):
+            parts += [_text("The investors' paper:"), _list(paper)]
         if name == dossier.lead:
             parts.append(_figures(*drawn))
             parts += [_pay_off_table(deal, each) for each in dossier.terms[name][:MOST_CURVES]]
@@ -318,21 +359,57 @@ def _terms(dossier: Dossier) -> list[Part | None]:
     return parts
 
 
-def _pay_off_table(deal: Deal, each: Any) -> Part | None:
+def _clauses(dossier: Dossier, name: str) -> list[Part | None]:
+    """The clauses in words; the plain rows of a long card as a table, since they differ in what and how much only."""
+    deal, clauses = dossier.deal, dossier.deal.structures[name].pays
+    plain = [
+        each
+        for each, clause in clauses.items()
+        if clause == Clause(for_="each participant", amount=Amount(price=clause.amount.price, times=each))
+    ]
+    card: list[Part | None] = []
+    if len(plain) > MOST_CURVES:
+        rows = [[each, str(plain_value(clauses[each].amount.price))] for each in plain]
+        payers = ", ".join(payers_of(deal.structures[name]))
+        caption = f"Rate card: what is paid for each participant by {payers}, {deal.currency}"
+        card.append(_table(caption, ["for each", "price"], rows))
+    else:
+        plain = []
+    others = [f"{each.clause}: {each.sentence}" for each in dossier.terms[name] if each.clause not in plain]
+    return [*card, _list(others) if others else None]
+
+
+def _what_is_drawn(deal: Deal, each: Terms, found: Curve, lead: str) -> str:
+    """Caption of a pay-off curve."""
+    marked = " Cliffs are marked." if each.cliffs else ""
+    if found.whole:
+        return f"What {lead} pays, by {each.driver}.{marked}"
+    least, most = (f"{deal.currency} {figures.show(paid, deal.currency)}" for paid in (found.least, found.most))
+    together = f"{most}, whatever it is" if found.most - found.least < 0.005 * found.most else f"{least} to {most}"
+    return (
+        f"What {each.clause} alone pays, by {each.driver}, within its own limits.{marked} All clauses together pay "
+        f"{together}."
+    )
+
+
+def _pay_off_table(deal: Deal, each: Terms) -> Part | None:
     if each.driver is None:
         return None
     share = is_share(deal, each.driver)
+    then = any(row.then is not None for row in each.pay_offs)
     rows = [
         [
             f"{row.result:.4g}" if not share else f"{100 * row.result:.4g}%",
             as_money(row.clause),
+            *([as_money(row.then)] if then else []),
             as_money(row.structure),
-            ", ".join(dict.fromkeys(row.what.split(", "))),
+            what_of(row),
         ]
         for row in each.pay_offs
     ]
-    head = [each.driver, "this clause pays", "all clauses pay", "which is"]
-    return _table(f"{each.clause}: paid at each result, {deal.currency}", head, rows, words=[3])
+    head = [each.driver, "this clause pays", *(["once the return is reached"] if then else [])]
+    head += ["all clauses pay", "which is"]
+    return _table(f"{each.clause}: paid at each result, {deal.currency}", head, rows, words=[len(head) - 1])
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -386,6 +463,7 @@ def _budget(dossier: Dossier) -> list[Part | None]:
         numbers = [as_money(every[key]) for key in ("p50", "p95", "contractual_maximum")]
         rows.append(["all years", as_estimate(every["expected"], as_money), *numbers, "–", "–", "–", "–"])
         parts.append(_table(f"{payer}, {currency}", head, rows))
+    parts += _payers_with_rules(dossier, payers)
     if budget["no_maximum_because"]:
         parts.append(_text(f"No maximum where – stands: {budget['no_maximum_because']}", quiet=True))
     share = found["deadweight_share"]
@@ -398,6 +476,31 @@ def _budget(dossier: Dossier) -> list[Part | None]:
             )
         )
     return parts
+
+
+def _payers_with_rules(dossier: Dossier, shown: Answers) -> list[Part | None]:
+    """Cash by financial year of payers whose limits, layers and clauses are played, and not shares of the whole."""
+    found, parts = dossier.run["structures"][dossier.lead]["payers"], []
+    for payer, each in found.items() if len(found) > 1 else ():
+        if payer in shown:
+            continue
+        rows = [
+            [
+                str(year["year"]),
+                as_mean({"mean": year["mean"], "standard_error": year["standard_error"]}, as_money),
+                *(as_money(year[key]) for key in ("p50", "p95", "maximum")),
+            ]
+            for year in each["by_year"]
+        ]
+        rows.append(
+            ["all years", as_mean(each["cost"], as_money), *(as_money(each["cost"][key]) for key in _MIDDLE), "–"]
+        )
+        head = ["year", "expected", "P50", "P95", "largest simulated"]
+        parts.append(_table(f"{payer}, {dossier.deal.currency}", head, rows))
+    return parts
+
+
+_MIDDLE = ("p50", "p95")
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -434,6 +537,8 @@ def _real(dossier: Dossier) -> list[Part | None]:
     return [*parts, *_worth_of_evidence(dossier)]
 
 
+ALWAYS = 0.995
+"""Chance of being paid without an effect from which on a trigger says nothing about it."""
 GOOD = 0.05
 """Chance of a false, and of a missed trigger, that an evaluation usually allows."""
 
@@ -444,13 +549,20 @@ def _sizes(dossier: Dossier, key: str, words: str) -> list[Part | None]:
     sizes = (found.get("sizes") or {}).get(key) or []
     if not sizes:
         return []
+    judged = _judged(sizes)
+    if judged is None:
+        words = (
+            f"Something is paid whatever the effect, with {words} of any of the sizes tried: they would change nothing."
+        )
+        return [_text(words)]
+    label, found_of = judged
     costs = dossier.deal.structures[dossier.lead].costs
     delivery = float(dossier.cash[dossier.lead].path(cash_of.DELIVERY).sum())
     rows = [
         [
-            f"{each['times']:g} times",
+            "as it is" if each["times"] == 1.0 else f"{each['times']:g} times",
             f"{each['people']:,.0f}",
-            *(as_probability(each[name]) for name in ("false_trigger", "missed_trigger", "no_effect_if_met")),
+            *(as_probability(found_of(each)[name]) for name in ("false_trigger", "missed_trigger", "no_effect_if_met")),
             as_estimate(each["expected_payment"], as_money),
             *([as_money(each["times"] * delivery)] if key == "cohort" else []),
         ]
@@ -459,14 +571,33 @@ def _sizes(dossier: Dossier, key: str, words: str) -> list[Part | None]:
     head = [f"size of the {words}", "people", "paid, were there no effect", "unpaid, though as promised"]
     head += ["no real effect, given paid", f"expected payment, {currency}"]
     head += [f"delivery at the same cost a person, {currency}"] if key == "cohort" else []
-    parts = [_table(f"The sample that would change it: {words} of other sizes, all else as it is", head, rows)]
-    parts.append(_text(_enough(sizes)))
+    of = "" if label == ANY else f" ({label})"
+    caption = f"The sample that would change it{of}: {words} of other sizes, all else as it is"
+    parts = [_table(caption, head, rows)]
+    parts.append(_text(_enough([each | found_of(each) for each in sizes])))
     if key == "comparison_arm":
         parts.append(_text("The file puts no price on people of a comparison arm.", quiet=True))
     elif costs is None or costs.delivery is None or costs.delivery.form != "per person":
         agreed = "The file agrees delivery as a sum and not by the head; here it is in proportion to people."
         parts.append(_text(agreed, quiet=True))
     return parts
+
+
+def _judged(sizes: Sequence[Answers]) -> tuple[str, Callable[[Answers], Answers]] | None:
+    """Choose whose triggers show what a sample does: any payment, or where that is always paid the surest clause."""
+
+    def wrong(found: Answers) -> float:
+        return 1.0 if found["false_trigger"] is None else float(found["false_trigger"]["probability"] or 0.0)
+
+    middle = next(each for each in sizes if each["times"] == 1.0)
+    if wrong(middle) < ALWAYS:
+        return ANY, lambda each: each
+    clauses = {name: found for name, found in middle["triggers"].items() if wrong(found) < ALWAYS}
+    measured = {name: found for name, found in clauses.items() if wrong(found) > 0.0}
+    if not measured:
+        return None
+    chosen = max(measured, key=lambda name: float(measured[name]["probability"]["probability"]))
+    return chosen, lambda each: each["triggers"][chosen]
 
 
 def _enough(sizes: Sequence[Answers]) -> str:
@@ -492,8 +623,8 @@ def _enough(sizes: Sequence[Answers]) -> str:
 def _worth_of_evidence(dossier: Dossier) -> list[Part | None]:
     """Say what the deal's comparison arm, at several sizes, is worth to the payers' next decision like this one."""
     found = dossier.information["decisions"].get("payer")
-    if found is None:
-        return [_text(note, quiet=True) for note in dossier.information["notes"]]
+    if found is None:  # why stands at what is worth knowing
+        return []
     currency, later = dossier.deal.currency, dossier.information["later"]
     rows = [
         [
@@ -600,15 +731,44 @@ def _investment(dossier: Dossier) -> list[Part | None]:
     ]
     head = ["tranche", "P(loss)", "P(total loss)", "loss given loss", "multiple, mean", "IRR, median"]
     parts.append(_table("Loss, and loss given loss, by tranche", head, tranches))
-    parts.append(
-        _text(
-            "Returns are gross: those of the deal, after all its own costs and before fees of a fund that holds it. No "
-            "fund fee is stated, so there is nothing to take off, and no net figure.",
-            quiet=True,
-        )
-    )
+    parts += _net(dossier, investor)
     parts += _breaks(dossier)
     return parts
+
+
+def _net(dossier: Dossier, investor: Answers) -> list[Part | None]:
+    """Set gross and net of a fund's fees side by side, or say that no fund is stated."""
+    net = investor.get("net")
+    if net is None:
+        words = (
+            "Returns are gross: after all costs of the deal, before fees of a fund that holds it; the file states none."
+        )
+        return [_text(words, quiet=True)]
+    gross = investor if net["of"] == INVESTORS else investor["tranches"][net["of"]]
+    currency = dossier.deal.currency
+    shows: list[tuple[str, Any]] = [
+        ("multiple, mean", lambda each: as_mean(each["multiple"], as_ratio)),
+        ("IRR a year, p05", lambda each: as_percent(each["irr"]["p05"])),
+        ("IRR a year, median", lambda each: as_percent(each["irr"]["p50"])),
+        ("IRR a year, p95", lambda each: as_percent(each["irr"]["p95"])),
+        ("P(IRR at least the hurdle)", lambda each: as_probability(each["probability_of_hurdle"])),
+        ("P(loss)", lambda each: as_probability(each["probability_of_loss"])),
+        ("loss given loss", lambda each: as_estimate(each["loss_given_loss"], as_percent)),
+        (f"net present value, {currency}", lambda each: as_mean(each["net_present_value"], as_money)),
+        (f"peak funding need, mean, {currency}", lambda each: as_mean(each["peak_funding_need"], as_money)),
+    ]
+    rows = [[label, show(gross), show(net)] for label, show in shows]
+    rows += [[f"taken as {key}, {currency}", "\u2013", as_mean(net[key], as_money)] for key in ("fees", "carry")]
+    whose = "all investors" if net["of"] == INVESTORS else net["of"]
+    words = (
+        "Gross is what the deal pays on its paper; net is what the investors of the fund that holds it are left with. "
+        "Fees are taken from what comes in in the same period, else they are paid on top of the capital: the net "
+        "multiple is on both."
+    )
+    return [
+        _table(f"Gross, and net of the fund's fees: the paper of {whose}", ["", "gross", "net"], rows),
+        _text(words, quiet=True),
+    ]
 
 
 def _breaks(dossier: Dossier) -> list[Part | None]:
@@ -687,7 +847,7 @@ def _drivers(dossier: Dossier, sensitivity: Answers) -> list[Part | None]:
     rows = []
     for path, each in widest[:3]:
         even = (found["break_even"] or {}).get(path) or {}
-        at = "–" if even.get("value") is None else f"{even['value']:.4g} (percentile {even['percentile']:.0%})"
+        at = "–" if even.get("value") is None else f"{_level(even['value'])} (percentile {even['percentile']:.0%})"
         unknown = sensitivity["unknowns"][path]
         first = (found.get("indices") or {}).get(path) or {}
         cells = [unknown["distribution"], as_estimate(each["low"], as_ratio), as_estimate(each["high"], as_ratio), at]
@@ -702,6 +862,11 @@ def _drivers(dossier: Dossier, sensitivity: Answers) -> list[Part | None]:
         _figures(_figure("tornado", "What moves the multiple", caption, picture)),
         _table("The three drivers that move it most", head, rows, words=[1]),
     ]
+
+
+def _level(value: float) -> str:
+    """Write a number whose unit the distribution beside it shows."""
+    return f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -864,7 +1029,8 @@ def _knowing(dossier: Dossier) -> list[Part | None]:
                 _text(f"Decision of the {each}: {found['best']}, and nothing known beforehand would change it.")
             )
             continue
-        rows = sorted(found["information"].items(), key=lambda row: -row[1]["value"])[:_MOST]
+        worth_something = [row for row in found["information"].items() if row[1]["value"] > 0.0]
+        rows = sorted(worth_something, key=lambda row: -row[1]["value"])[:_MOST]
         parts.append(
             _table(
                 f"Decision of the {each}: best without more knowledge is \u201c{found['best']}\u201d; worth at most, "
@@ -873,6 +1039,8 @@ def _knowing(dossier: Dossier) -> list[Part | None]:
                 [[names[path], as_estimate(worth, as_money)] for path, worth in rows],
             )
         )
+        if len(worth_something) < len(found["information"]):
+            parts.append(_text("None of the other numbers is found to be worth anything by itself.", quiet=True))
     parts += [_text(note, quiet=True) for note in dossier.information.get("notes", [])]
     return parts
 
@@ -885,7 +1053,14 @@ def _knowing(dossier: Dossier) -> list[Part | None]:
 @cache
 def _template() -> Any:
     source = files("simulator").joinpath("page.html").read_text(encoding="utf-8")
-    return Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True).from_string(source)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
+    environment.filters["breakable"] = _breakable
+    return environment.from_string(source)
+
+
+def _breakable(words: str) -> Markup:
+    """Let a browser break the path of a number behind its dots."""
+    return Markup(".<wbr>").join(words.split("."))
 
 
 def page(dossier: Dossier) -> str:

@@ -21,7 +21,7 @@ from simulator.present import brief
 from simulator.result import Result
 from simulator.run import simulate
 from simulator.sensitivity import sensitivity as sensitivity_of
-from simulator.terms import Terms, curve, terms
+from simulator.terms import Curve, Terms, curve, terms
 from simulator.triggers import triggers as triggers_of
 
 if TYPE_CHECKING:
@@ -69,14 +69,15 @@ def cost(result: Result) -> Figure | None:
     return figures.drawn(figures.cost_against, result, height=_rows(len(result.structures) - 1))
 
 
-def pay_off(deal: Deal, each: Terms, points: Sequence[tuple[float, float]]) -> Figure | None:
-    """What a structure pays over the results of one clause."""
-    if each.driver is None or not points:
+def pay_off(deal: Deal, each: Terms, found: Curve | None) -> Figure | None:
+    """What a structure pays over the results of one clause, or the clause alone; nothing where nothing is paid."""
+    if each.driver is None or found is None or not any(paid for _, paid in found.points):
         return None
     # a bound shows as a jump or a bend
     named = [(row.result, row.what.split(",")[0]) for row in each.pay_offs]
     marks = [(place, name) for place, name in named if name not in {"", "a bound"}]
     share = is_share(deal, each.driver)
+    points = found.points
     return figures.drawn(figures.pay_off, points, label=each.driver, currency=deal.currency, share=share, marks=marks)
 
 
@@ -182,7 +183,8 @@ def price(compared: Answers, lead: str) -> Figure | None:
         return None
     theirs = found["cost"]["mean"] - sum(each["value"] for each in bond.values())
     amounts = [(CONVENTIONAL, theirs, figures.INK)]
-    amounts += [(word, bond[key]["value"], colour) for key, (word, colour) in _PARTS.items()]
+    parts = [(word, bond[key]["value"], colour) for key, (word, colour) in _PARTS.items()]
+    amounts += [(word, 0.0 if abs(amount) < 0.5 else amount, colour) for word, amount, colour in parts]
     currency = compared["currency"]
     label = f"payers' cost, present value ({brief(compared['present_values'], 'payer')}), {currency}"
     return figures.drawn(figures.steps, amounts, label=label, unit=currency, total=lead, height=2.4)

@@ -23,11 +23,11 @@ from typing import Any
 from simulator.deal import (
     ACCOUNT,
     PARTICIPANTS,
+    Amount,
+    Caps,
     Clause,
     Costs,
     Deal,
-    Finance,
-    Guarantee,
     Measure,
     Payer,
     WithoutService,
@@ -41,8 +41,9 @@ from simulator.deal import (
     quantity_of,
     reads_account,
 )
-from simulator.ending_words import ending_words
-from simulator.quantity import Quantity
+from simulator.ending_words import ending_words, had
+from simulator.paper_words import paper_words
+from simulator.quantity import Quantity, parse
 from simulator.reference import Block, Happened, Ledger, play
 
 Path = tuple[str | int, ...]
@@ -50,15 +51,19 @@ _JUST = 1e-3
 """How far beside a bound the other side of a cliff is tried; of a share, a tenth of a percentage point."""
 _CLIFF = 0.01
 """Jumps smaller than this share of the most that is paid are no cliffs."""
+_HIDES = 0.25
+"""Share of the most from which on what others pay hides what a clause does."""
 
 
 @dataclass(frozen=True)
 class PayOff:
-    """What is paid at one result: by the clause, and by the whole structure."""
+    """What is paid at one result: by the clause, by the clause once a return is reached, and by the whole structure."""
 
     result: float
     what: str
     clause: float
+    then: float | None
+    """None where the clause does not change at a return."""
     structure: float
 
 
@@ -101,12 +106,32 @@ def terms(deal: Deal, structure: str) -> list[Terms]:
     return [said.terms(name) for name in said.pays]
 
 
-def curve(deal: Deal, structure: str, clause: str, points: int = 41) -> list[tuple[float, float]]:
-    """Return what a whole structure pays at evenly spaced results of a clause's measure, and beside each bound.
+@dataclass(frozen=True)
+class Curve:
+    """What is paid over the results of a clause's measure, in order; both sides of a cliff stand next to each other.
 
-    The others stand where they do in :func:`terms`. Empty where nothing can be moved (a fee).
+    Where other clauses pay more than a quarter of the most even at the worst result, they and the limits in common
+    would hide what the clause does: then it is the clause alone, within its own limits (`whole` is false).
+    """
+
+    points: tuple[tuple[float, float], ...]
+    whole: bool
+    least: float
+    most: float
+    """Of all clauses together, within all limits."""
+
+
+def curve(deal: Deal, structure: str, clause: str, points: int = 41) -> Curve | None:
+    """Return what is paid at evenly spaced results of a clause's measure, and beside each bound.
+
+    Everything else stands where it does in :func:`terms`. None where nothing can be moved (a fee).
     """
     return _Structure(deal, structure).curve(clause, points)
+
+
+def around(deal: Deal, structure: str) -> list[str]:
+    """Say what holds for all clauses of a structure, sentence by sentence: limits, payers, and what ends it early."""
+    return _Structure(deal, structure).around
 
 
 def text(deal: Deal) -> str:
@@ -123,13 +148,11 @@ def text(deal: Deal) -> str:
             lines += [f"  {each.clause}: {each.sentence}"]
             if each.pay_offs:
                 lines += _table(deal, each)
-                if said.pays[each.clause].amount.until is not None:
-                    lines += ["    (the tables are at what is paid before the return is reached, not after)"]
             lines += [f"    cliff: {cliff}" for cliff in each.cliffs]
             lines += [f"    perverse: {point}" for point in each.perverse]
-        if said.limits:
-            lines += [f"  In all, {said.limits}"]
-        lines += [f"  {sentence}" for sentence in ending_words(deal, name)]
+        lines += [f"  {sentence}" for sentence in said.around]
+        paper = paper_words(deal, name)
+        lines += ["  The investors' paper:", *(f"    {sentence}" for sentence in paper)] if paper else []
         lines += [""]
     return "\n".join(lines).rstrip("\n")
 
@@ -137,17 +160,24 @@ def text(deal: Deal) -> str:
 def _table(deal: Deal, each: Terms) -> list[str]:
     assert each.driver is not None
     driver = each.driver
-    rows = [(driver, "this clause pays", "all clauses pay", "")]
-    rows += [
-        (_show(deal, driver, row.result), _money(row.clause), _money(row.structure), row.what) for row in each.pay_offs
-    ]
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    then = any(row.then is not None for row in each.pay_offs)
+    rows = [[driver, "this clause pays", *(["once the return is reached"] if then else []), "all clauses pay", ""]]
+    for row in each.pay_offs:
+        after = [] if not then else ["–" if row.then is None else _money(row.then)]
+        result = _show(deal, driver, row.result)
+        rows.append([result, _money(row.clause), *after, _money(row.structure), what_of(row)])
+    widths = [max(map(len, column)) for column in zip(*(row[:-1] for row in rows), strict=True)]
     return [
         "    "
-        + "  ".join(cell.rjust(width) for cell, width in zip(row[:3], widths, strict=True))
-        + f"  {row[3]}".rstrip()
+        + "  ".join(cell.rjust(width) for cell, width in zip(row[:-1], widths, strict=True))
+        + f"  {row[-1]}".rstrip()
         for row in rows
     ]
+
+
+def what_of(row: PayOff) -> str:
+    """What a result is, each word once."""
+    return ", ".join(dict.fromkeys(row.what.split(", ")))
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -235,12 +265,22 @@ def _kind(deal: Deal, name: str, what: Measure) -> str:
 # ----------------------------------------------------------------------------------------------------
 
 
-class _Structure:
-    """A payment structure over a world that can be moved by its results; everything else stands at its mean."""
+def _paid(ledger: Ledger, clause: str) -> float:
+    return math.fsum(paid for (key, _), paid in ledger.paid.items() if key == clause)
 
-    def __init__(self, deal: Deal, structure: str) -> None:
+
+class _Structure:
+    """A payment structure over a world that can be moved by its results; everything else stands at its mean.
+
+    `pays` are clauses in place of its own.
+    """
+
+    def __init__(self, deal: Deal, structure: str, pays: dict[str, Clause] | None = None) -> None:
         full = deal.structures[structure]
-        self.full, self.name, self.pays = full, structure, full.pays
+        if pays is not None:
+            full = full.model_copy(update={"pays": pays})
+            deal = deal.model_copy(update={"structures": {structure: full}})
+        self.whole, self.full, self.name, self.pays = deal, full, structure, full.pays
         caps = full.at_most.model_copy(update={"per_person": None})
         bare = full.model_copy(update={"finance": "none", "costs": Costs(), "payer_costs": Costs(), "at_most": caps})
         bare = bare.model_copy(update={"service_agreement": None, "breaks": None})
@@ -285,15 +325,18 @@ class _Structure:
         return level * (1.0 if found.of_those is None else self._with_service(found.of_those))
 
     def _without(self, outcome: str) -> float:
-        """Level a person without the service; of a later step as with it."""
+        """Level a person without the service; a later step has the same chance among those who took the one before."""
         path, follows = self._place(outcome)
         found, step = outcome_of(self.deal, outcome)
         if step is None:
             among = 1.0 if found.of_those is None else self._without(found.of_those)
             return among * self._value(*path, "without_service")
-        if follows in {None, "referral"} and isinstance(found.without_service, WithoutService):
+        if not isinstance(found.without_service, WithoutService):
+            return self._with_service(outcome)
+        if follows in {None, "referral"}:
             return self._value(path[0], path[1], "without_service", "first_step")
-        return self._with_service(outcome)
+        among = self._without(str(follows)) - (0.0 if step.instead_of is None else self._without(step.instead_of))
+        return max(among, 0.0) * self._value(*path, "chance")
 
     def _months(self, outcome: str) -> float:
         path, follows = self._place(outcome)
@@ -405,7 +448,11 @@ class _Structure:
             elif not near:
                 marks[value] = what
 
-        if not measure.parts and measure.kind != PARTICIPANTS:
+        if measure.parts:
+            anyway = {(o, c): self._without(o) * number for c, number in self.people.items() for o in self._when}
+            mark(self._probed(driver, clause, anyway), "no effect")
+            mark(self._probed(driver, clause, self.expected), "expected")
+        elif measure.kind != PARTICIPANTS:
             outcome, step = outcome_of(self.deal, measure.outcome)
             mark(self._result(driver, clause, self._without(measure.outcome)), "no effect")
             if step is None and outcome.promised_effect is not None:
@@ -430,6 +477,17 @@ class _Structure:
         else:
             mark(max(worst - 0.5 * (best - worst), 0.0), "stretch")
         return dict(sorted(marks.items()))
+
+    def _probed(self, driver: str, clause: Clause, counts: Mapping[tuple[str, str], float]) -> float | None:
+        """Value of a measure that is composed of others, where outcomes are such; by what one unit of it would be paid.
+
+        None where it is not above zero.
+        """
+        only = self.ran[:1] if clause.for_ == "each cohort" else []
+        for_ = "each cohort" if only else "all cohorts that ran"
+        probe = Clause(for_=for_, cohorts=only, amount=Amount(price=parse(1, "money"), times=driver))
+        probing = _Structure(self.whole, self.name, {"probe": probe})
+        return probing.settle(counts, {}).metrics["payments"] or None
 
     def _within(self, measure: Measure, clause: Clause, value: float) -> float:
         """Keep a stretch possible: no more people than there are."""
@@ -474,8 +532,8 @@ class _Structure:
         rows = []
         for result, what in self._marks(driver, clause).items():
             ledger = self.at(driver, result, clause)
-            own = math.fsum(paid for (key, _), paid in ledger.paid.items() if key == name)
-            rows.append(PayOff(result, what, own, ledger.metrics["payments"]))
+            then = None if clause.amount.until is None else self._after.paid(name, driver, result)
+            rows.append(PayOff(result, what, _paid(ledger, name), then, ledger.metrics["payments"]))
         cliffs, perverse = self._cliffs(name, driver, clause, rows)
         perverse += self._perverse_cohorts(name, clause)
         return Terms(name, sentence, driver, tuple(rows), tuple(cliffs), tuple(dict.fromkeys(perverse)))
@@ -545,12 +603,34 @@ class _Structure:
             f"{_money(above)} in all, at {low} {_money(below)}"
         )
 
-    def curve(self, name: str, points: int) -> list[tuple[float, float]]:
-        """Pay what the structure pays over the results of a clause, and just beside and on each of its bounds."""
+    def paid(self, name: str, driver: str, result: float) -> float:
+        """What a clause pays at one result."""
+        return _paid(self.at(driver, result, self.pays[name]), name)
+
+    @cached_property
+    def _after(self) -> _Structure:
+        """The structure once every return at which a clause changes is reached."""
+        pays = {}
+        for name, clause in self.pays.items():
+            amount, then = clause.amount, clause.amount.then
+            key = "share" if amount.share is not None else "price"
+            changed = amount if then is None else amount.model_copy(update={key: then, "until": None, "then": None})
+            pays[name] = clause.model_copy(update={"amount": changed})
+        return _Structure(self.whole, self.name, pays)
+
+    @cached_property
+    def _free(self) -> _Structure:
+        """The structure without limits in common."""
+        full = self.full.model_copy(update={"at_most": Caps(), "payers": None})
+        whole = self.whole.model_copy(update={"structures": {self.name: full}})
+        return _Structure(whole, self.name)
+
+    def curve(self, name: str, points: int) -> Curve | None:
+        """Pay over the results of a clause, and just beside and on each of its bounds."""
         clause = self.pays[name]
         found = self.terms(name)
-        if found.driver is None or not found.pay_offs:
-            return []
+        if found.driver is None or len(found.pay_offs) < 2:
+            return None
         low, high = (edge(row.result for row in found.pay_offs) for edge in (min, max))
         results = {low + (high - low) * i / (points - 1) for i in range(1, points - 1)}
         results |= {row.result for row in found.pay_offs}
@@ -559,7 +639,11 @@ class _Structure:
             for bound in self._bounds(found.driver, each):
                 step = self._beside(found.driver, bound) if rounded else 1e-5 * (high - low)
                 results |= {at for at in (bound - step, bound, bound + step) if low <= at <= high}
-        return [(at, self.at(found.driver, at, clause).metrics["payments"]) for at in sorted(results)]
+        together = [(at, self.at(found.driver, at, clause).metrics["payments"]) for at in sorted(results)]
+        least, most = (edge(paid for _, paid in together) for edge in (min, max))
+        whole = least <= _HIDES * most
+        alone = [] if whole else [(at, self._free.paid(name, found.driver, at)) for at in sorted(results)]
+        return Curve(tuple(together if whole else alone), whole, least, most)
 
     # -- Sentences --------------------------------------------------------------------------------------
 
@@ -630,10 +714,8 @@ class _Structure:
         if amount.until is None or amount.then is None:
             return words
         ((who, enough),) = amount.until.items()
-        times = "their capital" if enough.form == "times" else ""
-        had = f"{enough.text()} {times}".strip()
         then = amount.then.text() if amount.share is not None else self._sum(amount.then)
-        return f"{words} until {who} have had {had}, and {then} from there on"
+        return f"{words} until {who} have had {had(enough)}, and {then} from there on"
 
     def _first_amount(self, clause: Clause) -> str:
         amount = clause.amount
@@ -668,6 +750,11 @@ class _Structure:
         return quantity_of(self.deal, quantity).mean()
 
     @property
+    def around(self) -> list[str]:
+        """Say what holds for all clauses."""
+        return [*([f"In all, {self.limits}"] if self.limits else []), *ending_words(self.whole, self.name)]
+
+    @property
     def limits(self) -> str:
         """Say the caps of the structure."""
         caps = self.full.at_most
@@ -681,25 +768,7 @@ class _Structure:
         words = [f"at most {_listed(found)}"] if found else []
         if not pay_shares(self.full):
             words.append("; ".join(self._payer(name, each) for name, each in payers_of(self.full).items()))
-        finance = self.full.finance
-        for guarantee in finance.guarantees.values() if isinstance(finance, Finance) else ():
-            words.append(self._guarantee(guarantee))
         return f"{'; '.join(words)}." if words else ""
-
-    def _guarantee(self, guarantee: Guarantee) -> str:
-        """Say what one guarantor promises."""
-        if guarantee.recovery is not None:
-            what = f"tops the capital that was repaid up to {guarantee.recovery.text()} of what was called"
-        elif guarantee.share_of_loss is not None:
-            what = f"pays {guarantee.share_of_loss.text()} of the capital that was not repaid"
-        elif guarantee.amount is not None:
-            what = f"pays up to {self._sum(guarantee.amount)} of the capital that was not repaid"
-        else:
-            what = "pays a sum by the capital that was called, within what was not repaid"
-        to = "" if guarantee.of is None else f" to {guarantee.of}"
-        when = "at the end" if guarantee.due is None else f"in {guarantee.due.text()}"
-        back = ", and is repaid from what comes in later" if guarantee.repaid else ""
-        return f"{guarantee.guarantor} {what}{to}, {when}{back}"
 
     def _payer(self, name: str, payer: Payer) -> str:
         """Say what one payer pays."""

@@ -88,7 +88,7 @@ def workbook(dossier: Dossier) -> bytes:
     _assumptions(_Sheet(book, "Assumptions", formats, (50, 34, 12, 90)), dossier)
     _tables(_Sheet(book, "Tables", formats, (26, 24, 40, 14, 18, 18)), dossier)
     for number, name in enumerate(dossier.cash, start=1):
-        _cash(_Sheet(book, f"Cash {number}", formats, (18, 12, *(18,) * 9)), dossier, name)
+        _cash(_Sheet(book, f"Cash {number}", formats, (18, 12, *(18,) * 18)), dossier, name)
     _draws(_Sheet(book, "Draws", formats, (8, *(16,) * 40)), dossier)
     book.close()
     return out.getvalue()
@@ -137,6 +137,16 @@ def _estimates(structures: Mapping[str, Any], present: str) -> Any:
     yield "P(loss)", "percent", each("investor", "probability_of_loss", what="probability")
     yield "loss given loss", "percent", each("investor", "loss_given_loss", what="value")
     yield "peak funding need, mean", "money", each("investor", "peak_funding_need")
+    if any((answers["investor"] or {}).get("net") for answers in structures.values()):
+        yield "net of fund fees: IRR a year, median", "percent", each("investor", "net", "irr", what="p50")
+        yield "net of fund fees: multiple, mean", "ratio", each("investor", "net", "multiple")
+        yield (
+            "net of fund fees: P(loss)",
+            "percent",
+            each("investor", "net", "probability_of_loss", what="probability"),
+        )
+        yield "fund's fees, mean", "money", each("investor", "net", "fees")
+        yield "fund's carry, mean", "money", each("investor", "net", "carry")
     yield "payers' cost, mean", "money", each("payer", "cost")
     yield f"payers' cost, present value ({present})", "money", each("payer", "cost_present_value")
     yield "deadweight share", "percent", each("payer", "deadweight_share", what="value")
@@ -229,16 +239,57 @@ def _cash(sheet: _Sheet, dossier: Dossier, name: str) -> None:
     if multiple is not None:
         ratio = f"=SUM({whole(received + 1)})/SUM({whole(received)})"
         sheet.formula(4, 5, ratio, multiple, "ratio")
-    if irr is not None and irr > -1.0:
-        guess = (1.0 + irr) ** (1.0 / flows.a_year) - 1.0
-        sheet.formula(5, 5, f"=(1+IRR({investors},{guess:.4f}))^B5-1", irr, "percent")
-    else:
-        sheet.put(5, 5, "none" if irr is None else "a total loss")
+    _rate(sheet, 5, investors, irr, flows.a_year)
     for row, party, rate in ((6, cash_of.INVESTORS, "B6"), (7, cash_of.PAYERS, "B7")):
         path = whole(_PARTIES_AT + parties.index(party))
-        formula = f"=SUMPRODUCT({path},(1+{rate})^(-{whole(0)}/$B$5))"
-        sheet.formula(row, 5, formula, flows.net_present_value(party), "money")
+        _worth(sheet, row, path, rate, whole(0), flows.net_present_value(party))
+    if flows.fund:
+        _fund(sheet, flows, received + 3, whole, date)
     sheet.sheet.freeze_panes(first, 2)
+
+
+def _rate(sheet: _Sheet, row: int, path: str, irr: float | None, a_year: float) -> None:
+    """Write the yearly rate of return of a path as a formula, or why there is none."""
+    if irr is not None and irr > -1.0:
+        guess = (1.0 + irr) ** (1.0 / a_year) - 1.0
+        sheet.formula(row, 5, f"=(1+IRR({path},{guess:.4f}))^B5-1", irr, "percent")
+    else:
+        sheet.put(row, 5, "none" if irr is None else "a total loss")
+
+
+def _worth(sheet: _Sheet, row: int, path: str, rate: str, periods: str, value: float) -> None:
+    """Write the present value of a path as a formula."""
+    sheet.formula(row, 5, f"=SUMPRODUCT({path},(1+{rate})^(-{periods}/$B$5))", value, "money")
+
+
+def _fund(sheet: _Sheet, flows: cash_of.Cash, at: int, whole: Any, date: str) -> None:
+    """Write what a fund that holds the paper takes and leaves, from column `at` on, and what is net of it."""
+    from xlsxwriter.utility import xl_rowcol_to_cell
+
+    columns = [*cash_of.OF_FUND, "put in by the fund's investors", "got by the fund's investors", "the two ways apart"]
+    for i, name in enumerate(columns):
+        sheet.put(_HEAD, at + i, name, "head")
+    net = flows.all(cash_of.NET)
+    paths = [flows.path(each) for each in cash_of.OF_FUND]
+    paths += [-np.minimum(net, 0.0).mean(axis=0), np.maximum(net, 0.0).mean(axis=0), np.zeros(len(flows.dates))]
+    for t in range(len(flows.dates)):
+        row = _HEAD + 1 + t
+        paper, fees, carry, left, put_in, got = (xl_rowcol_to_cell(row, at + i) for i in range(6))
+        for i in (0, 1, 2, 4, 5):
+            sheet.put(row, at + i, float(paths[i][t]), "money")
+        sheet.formula(row, at + 3, f"={paper}-{fees}-{carry}", float(paths[3][t]), "money")
+        sheet.formula(row, at + 6, f"=ROUND({left}-({got}-{put_in}),2)", 0.0, "money")
+    last = _HEAD + len(flows.dates) + 1
+    for i, path in enumerate(paths):
+        sheet.formula(last, at + i, f"=SUM({whole(at + i)})", float(path.sum()), "total")
+    sheet.put(8, 3, "net multiple of the expected path")
+    sheet.put(9, 3, "net IRR a year of the expected path")
+    sheet.put(10, 3, f"NPV, the fund's investors, at {date}")
+    multiple, irr = flows.multiple(cash_of.NET), flows.irr(cash_of.NET)
+    if multiple is not None:
+        sheet.formula(8, 5, f"=SUM({whole(at + 5)})/SUM({whole(at + 4)})", multiple, "ratio")
+    _rate(sheet, 9, whole(at + 3), irr, flows.a_year)
+    _worth(sheet, 10, whole(at + 3), "B6", whole(0), flows.net_present_value(cash_of.NET))
 
 
 def _draws(sheet: _Sheet, dossier: Dossier) -> None:

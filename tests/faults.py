@@ -1268,8 +1268,8 @@ FAULTS = [
     Fault(
         "look: a present value of the workbook a year off",
         "workbook.py",
-        '^(-{whole(0)}/$B$5))"',
-        '^(-1-{whole(0)}/$B$5))"',
+        '^(-{periods}/$B$5))"',
+        '^(-1-{periods}/$B$5))"',
         (REPORT + "a_spreadsheet_recomputes_the_expected_path",),
     ),
     Fault(

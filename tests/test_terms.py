@@ -7,7 +7,8 @@ from hypothesis import given, settings
 
 from simulator.cli import cli
 from simulator.dealfile import load, loads
-from simulator.terms import _Structure, terms, text
+from simulator.paper_words import paper_words
+from simulator.terms import _Structure, curve, terms, text
 
 PETERBOROUGH = "scenarios/peterborough.yaml"
 TWO_COHORTS = [
@@ -167,9 +168,121 @@ def test_any_deal_has_terms(deal):
     assert text(deal)
 
 
-def test_tables_say_that_they_stop_short_of_a_return_after_which_a_share_changes():
+def test_tables_say_what_is_paid_before_and_after_a_return():
     clause = "{for: all cohorts that ran, amount: {price: 50, times: home%s}}"
-    note = "the tables are at what is paid before the return is reached, not after"
     finance = "    finance: {commitment: 1000}\n"
-    assert note in text(loads(DEAL + f"      it: {clause % ', until: {investors: 5% a year}, then: 20'}\n{finance}"))
-    assert note not in text(loads(DEAL + f"      it: {clause % ''}\n{finance}"))
+    deal = loads(DEAL + f"      it: {clause % ', until: {investors: 5% a year}, then: 20'}\n{finance}")
+    [each] = terms(deal, "as signed")
+    assert [(row.clause, row.then) for row in each.pay_offs if row.what == "no effect"] == [(60 * 50, 60 * 20)]
+    assert "once the return is reached" in text(deal)
+    plain = loads(DEAL + f"      it: {clause % ''}\n{finance}")
+    assert all(row.then is None for row in terms(plain, "as signed")[0].pay_offs)
+    assert "once the return is reached" not in text(plain)
+
+
+CARD = """
+deal: A card
+time: {start: 2020-01, step: quarter, horizon: 4 years}
+cohorts: {all: {people: 100, referred: 2020-01 to 2020-12}}
+outcomes:
+  way:
+    without_service: {first_step: 20%}
+    steps: {begun: {chance: 80%}, kept: {chance: 50%}, other: {chance: 30%, follows: begun, instead_of: kept}}
+  job: {without_service: 40%, effect: 10%, effect_as: units}
+measures:
+  worth: {sum_of: {begun: 3, job: 2}}
+structures:
+  as signed:
+    pays:
+      begun: {for: each participant, amount: {price: 100, times: begun}}
+      job: {for: each participant, amount: {price: 10, times: job}, at_most: {outcomes: 60}}
+    at_most: {contract: 8200}
+  by worth:
+    pays: {worth: {for: all cohorts that ran, amount: {price: 5, times: worth}}}
+"""
+
+
+def test_the_curve_of_a_clause_that_others_hide_is_its_own():
+    deal = loads(CARD)
+    begun, job = (curve(deal, "as signed", name) for name in ("begun", "job"))
+    assert begun.whole and begun.points[0] == (0, 500) and begun.points[-1][1] == 8200  # 50 jobs, and the limit
+    assert not job.whole and (job.least, job.most) == (8000, 8200)
+    at = dict(job.points)
+    assert at[0.0] == 0 and at[50.0] == 500
+    assert job.points[-1] == (75.0, 600)  # within its own limit, and beyond the contract's
+
+
+def test_no_effect_on_a_chain_is_another_chance_of_its_first_step():
+    found = {
+        row.what: row.result
+        for row in terms(loads(CARD.replace("times: begun", "times: kept")), "as signed")[0].pay_offs
+    }
+    assert found["no effect"] == pytest.approx(100 * 0.2 * 0.5)
+    assert found["expected"] == pytest.approx(100 * 0.8 * 0.5)
+    other = {
+        row.what: row.result
+        for row in terms(loads(CARD.replace("times: begun", "times: other")), "as signed")[0].pay_offs
+    }
+    assert other["no effect"] == pytest.approx(100 * (0.2 - 0.1) * 0.3)
+
+
+def test_a_composed_measure_goes_from_failure_over_what_is_expected_to_stretch():
+    [each] = terms(loads(CARD), "by worth")
+    found = {row.what: (row.result, row.clause) for row in each.pay_offs}
+    assert found["nothing"] == (0, 0)
+    assert found["no effect"] == pytest.approx((3 * 20 + 2 * 40, 5 * 140))
+    assert found["expected"] == pytest.approx((3 * 80 + 2 * 50, 5 * 340))
+    assert found["stretch"] == pytest.approx((510, 2550))
+    assert curve(loads(CARD), "by worth", "worth").points[-1] == pytest.approx((510, 2550))
+
+
+PAPER = {
+    "commitment: 1000": [
+        "investors: up to GBP 1,000; no interest; repaid as cash comes in.",
+        "Capital is called 3 months ahead of planned costs, less cash in hand; receipts pay planned costs still to "
+        "come before investors.",
+        "Cash is paid out in this order: what the provider advanced, planned costs, capital, what is left.",
+        "What is left goes to the investors.",
+    ],
+    "tranches: {a: {commitment: 600, coupon: {rate: 5%, paid: accrued, at_least: {rate: 2%, in: year 1}}}, "
+    "b: {commitment: 400, matures: 2022-12, principal: {by: job, table: {below: 50%, points: [[40, 100%]]}}, "
+    "backed_by: provider}}, called: at the start, drawn: in turn, recycled: false": [
+        "a: up to GBP 600; interest of 5% a year, added to what earns interest, at least 2% in year 1; repaid as cash "
+        "comes in.",
+        "b: up to GBP 400; no interest; due in 2022-12 by job, and what is not due is lost: 50% below 40 and 100% from "
+        "40; what is due and the account cannot pay, the service provider pays.",
+        "All capital is called at the start, from a and b in turn; receipts pay investors as they come in.",
+        "Cash is paid out in this order: what the provider advanced, planned costs, interest of a, capital of a, "
+        "capital of b, what is left.",
+        "What is left goes to the service provider.",
+    ],
+    "commitment: 1000, residual: [{until: {investors: 1.2 times}, to: {investors: 90%, provider: 10%}}, "
+    "{to: {provider: 100%}}], reserve: 50, grants: {a giver: 20 a year}, deferred: {management: 30%}, "
+    "guarantee: {guarantor: G, share_of_loss: 40%, due: 2022-06, fee: 5 a year, repaid: true}": [
+        "What is left goes 90% to investors and 10% to the service provider, until investors have had 1.2 times their "
+        "capital; then 100% to the service provider.",
+        "GBP 50 stays in the account until service ends.",
+        "a giver gives GBP 20 a year, which nobody pays back.",
+        "30% of management waits until the order of payments reaches it, and may never be paid.",
+        "G pays 40% of the capital that was not repaid, in 2022-06, and is repaid from what comes in later, for a fee "
+        "of GBP 5 a year.",
+    ],
+    "commitment: 1000, fund: {set_up: 30, fees: {management: 2%, later: {share: 1%, of: capital outstanding, in: "
+    "years 3 to 4}}, carry: {share: 20%, above: 5%, catch_up: 60%}}": [
+        "A fund holds all of this paper; what follows is between the fund and those who invest in it.",
+        "They pay GBP 30 for setting it up.",
+        "management: 2% a year of what is committed, as long as service runs or capital is outstanding.",
+        "later: 1% a year of the capital called and not yet repaid, in years 3 to 4.",
+        "Once they have had all that they paid and 5% a year on it, its manager has 20% of what follows, and before "
+        "that 60% until it has 20% of the whole profit.",
+    ],
+}
+
+
+@pytest.mark.parametrize(("finance", "sentences"), PAPER.items())
+def test_the_investors_paper_is_said_in_plain_english(finance, sentences):
+    deal = loads(CARD + f"    costs: {{management: 10 a year}}\n    finance: {{{finance}}}\n")
+    found = paper_words(deal, "by worth")
+    assert [each for each in found if each in sentences] == sentences
+    assert paper_words(deal, "as signed") == []
+    assert all(f"    {each}" in text(deal) for each in found)

@@ -1060,7 +1060,7 @@ def _template() -> Any:
 
 def _breakable(words: str) -> Markup:
     """Let a browser break the path of a number behind its dots."""
-    return Markup(".<wbr>").join(words.split("."))
+    return Markup(".<wbr>").join(re.split(r"\.(?=[A-Za-z])", words))
 
 
 def page(dossier: Dossier) -> str:

@@ -42,6 +42,7 @@ COMPARED = "test_compare.py::test_"
 CLOSED = "test_closed_forms.py::test_"
 ENGINES = "test_engines.py::test_"
 FIGURES = "test_figures.py::test_"
+FUND = "test_fund.py::test_"
 METRICS = "test_metrics.py::test_"
 REPORT = "test_report.py::test_"
 SOLVING = "test_solve.py::test_"
@@ -1202,6 +1203,126 @@ FAULTS = [
         ("test_term_sheets.py::test_what_is_planned_to_be_known_later_is_not_yet_due_and_what_was_due_is_not_applied",),
     ),
     # pages, figures, workbooks
+    # a fund that holds the paper
+    Fault(
+        "fund: fees are not paid in",
+        "fund.py",
+        "on_top += max(fees - max(flow, 0.0), 0.0)",
+        "on_top += 0.0 * fees",
+        (FUND + "what_a_fund_leaves_is_that_by_hand", TWIN),
+    ),
+    Fault(
+        "fund: carry before the return",
+        "fund.py",
+        "share, excess = v[row.carry_at], inflow - need",
+        "share, excess = v[row.carry_at], inflow",
+        (FUND + "what_a_fund_leaves_is_that_by_hand", TWIN),
+    ),
+    Fault(
+        "fund: the return forgets what the manager took",
+        "fund.py",
+        "        worth -= got\n",
+        "        worth -= got + fees\n",
+        (FUND + "a_return_that_forgot_the_fees_would_give_more_carry", TWIN),
+    ),
+    Fault(
+        "fund: nobody catches up",
+        "fund.py",
+        "    if gap > 0.0:\n",
+        "    if gap > 1e300:\n",
+        (FUND + "what_a_fund_leaves_is_that_by_hand", TWIN),
+    ),
+    Fault(
+        "fund: fees on what is outstanding after the period",
+        "fund.py",
+        "book[HELD, t - 1] if t > 0 else 0.0",
+        "book[HELD, t]",
+        (FUND + "what_a_fund_leaves_is_that_by_hand", TWIN),
+    ),
+    Fault(
+        "fund: fees never end",
+        "fund.py",
+        "lasts = serving or outstanding > _DUST * commitment",
+        "lasts = serving or outstanding > -1.0",
+        (FUND + "what_a_fund_leaves_is_that_by_hand", TWIN),
+    ),
+    Fault(
+        "fund: a fund holds every tranche",
+        "fund.py",
+        "return row.of in (ALL_TRANCHES, n)",
+        "return row.of > -9",
+        (FUND + "a_fund_may_hold_one_tranche", TWIN),
+    ),
+    Fault(
+        "fund: net figures are gross",
+        "ledger.py",
+        "_measure_investor(v, calendar, book.fund[NET, : T + 1], called, profit, commitment, out)",
+        "_measure_investor(v, calendar, book.flows[INVESTOR, : T + 1], called, profit, commitment, out)",
+        (FUND + "what_a_fund_leaves_is_that_by_hand",),
+    ),
+    Fault(
+        "fund: carry is reported as fees",
+        "run.py",
+        'OF_FUND = {"fees": book_of.FUND_FEES, "carry": book_of.FUND_CARRY}',
+        'OF_FUND = {"fees": book_of.FUND_CARRY, "carry": book_of.FUND_FEES}',
+        (FUND + "what_a_fund_leaves_is_that_by_hand",),
+    ),
+    Fault(
+        "fund: settlement leaves the twin's own carry out",
+        "holding.py",
+        "self.flows.append(flow - fees - carry)",
+        "self.flows.append(flow - fees)",
+        (FUND + "what_a_fund_leaves_is_that_by_hand", TWIN),
+    ),
+    Fault(
+        "look: the fund's own investors get the paper's money",
+        "workbook.py",
+        'f"={paper}-{fees}-{carry}"',
+        'f"={paper}-{fees}"',
+        (REPORT + "a_spreadsheet_recomputes_what_a_fund_leaves",),
+    ),
+    Fault(
+        "look: gross figures in the column of net ones",
+        "page.py",
+        "[label, show(gross), show(net)]",
+        "[label, show(gross), show(gross)]",
+        (REPORT + "gross_and_net_stand_side_by_side_where_a_fund_is_stated",),
+    ),
+    Fault(
+        "look: payers with rules are left out",
+        "page.py",
+        "parts += _payers_with_rules(dossier, payers)",
+        "parts += []",
+        (REPORT + "every_payer_has_its_cash_by_financial_year",),
+    ),
+    Fault(
+        "look: a sample is judged by what is always paid",
+        "page.py",
+        "    if wrong(middle) < ALWAYS:\n",
+        "    if wrong(middle) <= 1.0:\n",
+        (REPORT + "the_sample_is_judged_by_a_clause_that_can_go_wrong",),
+    ),
+    Fault(
+        "look: no effect on a chain leaves its later steps as they are",
+        "terms.py",
+        "among = self._without(str(follows)) - (",
+        "among = self._with_service(str(follows)) - (",
+        ("test_terms.py::test_no_effect_on_a_chain_is_another_chance_of_its_first_step",),
+    ),
+    Fault(
+        "look: what is paid after a return is what is paid before",
+        "terms.py",
+        'update={key: then, "until": None, "then": None}',
+        'update={"until": None, "then": None}',
+        ("test_terms.py::test_tables_say_what_is_paid_before_and_after_a_return",),
+    ),
+    Fault(
+        "look: the curve of a clause is flat under the limits of all",
+        "terms.py",
+        "self._free.paid(name, found.driver, at)",
+        "self.paid(name, found.driver, at)",
+        ("test_terms.py::test_the_curve_of_a_clause_that_others_hide_is_its_own",),
+    ),
     Fault(
         "look: texts of a deal are not escaped",
         "page.py",

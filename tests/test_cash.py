@@ -4,8 +4,20 @@ import numpy as np
 import pytest
 import pyxirr
 from deals import SMALL
+from test_fund import WITH_FUND
 
-from simulator.cash import DELIVERY, INVESTORS, OTHERS, PAYERS, PROVIDER, cash_flows
+from simulator.cash import (
+    CARRY,
+    DELIVERY,
+    FEES,
+    INVESTORS,
+    NET,
+    OTHERS,
+    PAPER,
+    PAYERS,
+    PROVIDER,
+    cash_flows,
+)
 from simulator.dealfile import load, loads
 from simulator.run import simulate
 
@@ -54,6 +66,18 @@ def test_the_return_of_the_expected_path_is_not_the_mean_return():
     deal = load("scenarios/peterborough.yaml")
     mean = simulate(deal, DRAWS)["as signed"].investor.irr.mean
     assert abs(cash_flows(deal, DRAWS)["as signed"].irr() - mean) > 0.05
+
+
+def test_what_a_fund_leaves_is_that_of_the_run_draw_by_draw():
+    deal = loads(WITH_FUND)
+    result, flows = simulate(deal, DRAWS, seed=3), cash_flows(deal, DRAWS, seed=3)
+    draws, cash = result.draws("comparison"), flows["comparison"]
+    assert cash.fund[FEES].sum(axis=1) == pytest.approx(draws["fees net of fund"])
+    assert cash.fund[CARRY].sum(axis=1) == pytest.approx(draws["carry net of fund"])
+    assert cash.net_present_value(NET) == pytest.approx(np.mean(draws["net_present_value net of fund"]))
+    assert cash.fund[PAPER] == pytest.approx(cash.flows[INVESTORS], abs=1e-6)
+    assert cash.fund[PAPER] == pytest.approx(cash.fund[NET] + cash.fund[FEES] + cash.fund[CARRY], abs=1e-6)
+    assert flows["fee"].fund == {}
 
 
 def test_who_puts_nothing_in_has_no_return():

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from simulator.cli import cli
-from simulator.dealfile import loads
+from simulator.dealfile import load, loads
 from simulator.pictures import PLOTS
 from simulator.run import simulate
 
@@ -117,3 +117,18 @@ def test_the_reports_of_the_readme_can_be_asked_for(tmp_path, monkeypatch):
         done = CliRunner().invoke(cli, [name, *shlex.split(options), "-o", str(out), "--draws", "64", "--quiet"])
         assert done.exit_code == 0, done.output
         assert out.stat().st_size > 5_000
+
+
+def test_the_fund_of_the_readme_leaves_what_the_readme_says(tmp_path):
+    shutil.copytree(TOP / "scenarios", tmp_path / "scenarios")
+    file = tmp_path / "through-a-fund.yaml"
+    file.write_text(re.search(r"```yaml\n(extends: scenarios/peterborough.yaml\n.*?)```", README, flags=re.DOTALL)[1])
+    investor = simulate(load(file), structures=["as signed"])["as signed"].investor
+    net = investor.net
+    shown = README[README.index("What is left to the fund's own investors?") :]
+    numbers = _numbers(shown[: shown.index("**The end")])
+    found = [net.multiple.mean, investor.multiple.mean]
+    found += [100 * each.probability_of_loss.probability for each in (net, investor)]
+    found += [net.fees.mean, net.carry.mean, 95, 100 * net.irr.p95, 100 * investor.irr.p95]
+    for ours, theirs in zip(found, numbers, strict=True):
+        assert ours == pytest.approx(theirs, rel=0.02)

@@ -15,14 +15,16 @@ import openpyxl
 import pytest
 from click.testing import CliRunner
 from deals import SMALL
+from markupsafe import escape
+from test_fund import WITH_FUND
 
 from simulator import ledger
 from simulator.cases import cases
-from simulator.cash import DELIVERY, INVESTORS, PAYERS
+from simulator.cash import DELIVERY, INVESTORS, NET, OF_FUND, PAYERS
 from simulator.cli import cli
 from simulator.dealfile import load, loads
 from simulator.dossier import gather
-from simulator.page import _enough, _some, page
+from simulator.page import _enough, _judged, _some, page
 from simulator.plan import compile_plan
 from simulator.publish import write_report
 from simulator.run import Simulation
@@ -34,7 +36,7 @@ from simulator.yamlfile import AskError
 DRAWS = 64
 ATTACK = "<script>alert(1)</script>"
 NEEDED = os.environ.get("SIB_TEST_PROGRAMS") == "required"
-VOID = {"meta", "link", "br", "hr", "img", "path", "use", "rect"}
+VOID = {"meta", "link", "br", "wbr", "hr", "img", "path", "use", "rect"}
 
 
 def program(*names):
@@ -55,6 +57,20 @@ def dossier():
 @pytest.fixture(scope="module")
 def html(dossier):
     return page(dossier)
+
+
+RULES = """    payers:
+      city: {share: 60%, at_most: 90000}
+      nation: the rest
+"""
+
+
+@pytest.fixture(scope="module")
+def funded():
+    """A deal with a fund, and payers that have rules."""
+    return gather(
+        loads(WITH_FUND.replace("  comparison:\n", f"  comparison:\n{RULES}")), DRAWS, structures=["comparison", "fee"]
+    )
 
 
 def attacked():
@@ -242,7 +258,7 @@ def _recomputed(data, folder, edit=None):
 
 
 def _cash_of(sheet):
-    return {sheet.cell(row, 4).value: sheet.cell(row, 6).value for row in range(5, 9)}
+    return {sheet.cell(row, 4).value: sheet.cell(row, 6).value for row in range(5, 12)}
 
 
 def test_a_spreadsheet_recomputes_the_expected_path(dossier, tmp_path):
@@ -265,6 +281,27 @@ def test_a_spreadsheet_recomputes_the_expected_path(dossier, tmp_path):
         assert together == [0] * len(cash.dates)
 
 
+def test_a_spreadsheet_recomputes_what_a_fund_leaves(funded, tmp_path):
+    sheet = _recomputed(workbook(funded), tmp_path)["Cash 1"]
+    cash, found = funded.cash["comparison"], _cash_of(sheet)
+    assert found["net multiple of the expected path"] == pytest.approx(cash.multiple(NET), rel=1e-9)
+    assert found["net IRR a year of the expected path"] == pytest.approx(cash.irr(NET), abs=1e-7)
+    assert found["NPV, the fund's investors, at 2020-04-01"] == pytest.approx(cash.net_present_value(NET), rel=1e-9)
+    assert cash.multiple(NET) < cash.multiple() - 0.01
+    heads = {sheet.cell(12, column).value: column for column in range(1, 30)}
+    last = 12 + len(cash.dates) + 1
+    for what in OF_FUND:
+        assert sheet.cell(last, heads[what]).value == pytest.approx(cash.path(what).sum(), rel=1e-9, abs=1e-6)
+    assert {sheet.cell(row, heads["the two ways apart"]).value for row in range(13, last)} == {0}
+
+    def dearer(book):
+        book["Cash 1"].cell(20, heads["fund's fees"]).value += 50_000.0
+
+    changed = _cash_of(_recomputed(workbook(funded), tmp_path, dearer)["Cash 1"])
+    assert changed["net IRR a year of the expected path"] < found["net IRR a year of the expected path"] - 0.01
+    assert changed["IRR a year of the expected path"] == found["IRR a year of the expected path"]
+
+
 def test_a_change_in_the_workbook_changes_its_return(dossier, tmp_path):
     def better(book):
         sheet = book["Cash 1"]
@@ -274,6 +311,64 @@ def test_a_change_in_the_workbook_changes_its_return(dossier, tmp_path):
     sheet = _recomputed(workbook(dossier), tmp_path, better)["Cash 1"]
     assert _cash_of(sheet)["multiple of the expected path"] > dossier.cash["as signed"].multiple() + 0.1
     assert any(sheet.cell(row, 5 + len(dossier.cash["as signed"].flows)).value != 0 for row in range(13, 50))
+
+
+def test_gross_and_net_stand_side_by_side_where_a_fund_is_stated(funded, html):
+    text = " ".join(words for _, words in _Reader(page(funded)).texts)
+    investor = funded.run["structures"]["comparison"]["investor"]
+    assert "Gross, and net of the fund's fees: the paper of all investors" in text
+    for each in (investor, investor["net"]):
+        assert f"{each['multiple']['mean']:.3f}" in text
+        assert f"{100 * each['probability_of_loss']['probability']:.2f}%" in text
+    assert f"{investor['net']['fees']['mean']:,.0f}" in text
+    assert "its manager has 20% of what follows" in text
+    assert "the file states none" not in text
+    assert "Gross, and net" not in html
+
+
+def test_every_payer_has_its_cash_by_financial_year(funded):
+    text = " ".join(words for _, words in _Reader(page(funded)).texts)
+    payers = funded.run["structures"]["comparison"]["payers"]
+    assert list(payers) == ["city", "nation"]
+    for name, each in payers.items():
+        assert f"{name}, GBP" in text
+        assert f"{each['cost']['mean']:,.0f}" in text
+
+
+def test_what_is_not_valued_is_said_once(funded):
+    [note] = funded.information["notes"]
+    assert page(funded).count(str(escape(note))) == 1
+
+
+def test_the_sample_is_judged_by_a_clause_that_can_go_wrong():
+    def found(*chances):
+        return {"probability": {"probability": 0.9}} | {"false_trigger": {"probability": chances[0]}}
+
+    def size(times, first, second):
+        return {"times": times, "triggers": {"card": found(first), "bar": found(second)}} | found(1.0)
+
+    label, of = _judged([size(0.5, 1.0, 0.4), size(1.0, 1.0, 0.2)])
+    assert label == "bar" and of(size(1.0, 1.0, 0.2))["false_trigger"]["probability"] == 0.2
+    assert _judged([size(1.0, 1.0, 1.0)]) is None
+    label, of = _judged([size(1.0, 0.1, 0.1) | found(0.3)])
+    assert label == "any payment" and of(found(0.3))["false_trigger"]["probability"] == 0.3
+
+
+def test_a_long_card_is_a_table_of_prices():
+    rows = ", ".join(f"job {i}: {100 + i}" for i in range(8))
+    outcomes = "\n".join(f"  job {i}: {{without_service: 20%}}" for i in range(8))
+    text = f"""
+deal: a card
+time: {{start: 2020-01, step: year, horizon: 2 years}}
+cohorts: {{all: {{people: 9, referred: 2020-01 to 2020-12}}}}
+outcomes:
+{outcomes}
+structures: {{as signed: {{rate_card: {{{rows}}}, paid_after: 0 months}}}}
+"""
+    texts = [words.strip() for _, words in _Reader(page(gather(loads(text), 16))).texts]
+    assert "Rate card: what is paid for each participant by outcome payer, GBP" in texts
+    assert "107" in texts
+    assert not [each for each in texts if each.startswith("job 7: For each participant")]
 
 
 def test_present_values_name_their_rate_base_and_date(dossier, tmp_path):
@@ -415,7 +510,7 @@ def test_the_sample_that_would_change_the_answers_has_people_a_cost_and_a_worth(
     assert [each["comparison"] for each in arms] == [round(times * 29_000) for times in (0.25, 1.0, 4.0)]
     for each in arms:
         assert f"{each['worth']['value']:,.0f}".replace("-0", "0") in text
-    assert "No fund fee is stated" in " ".join(text.split())
+    assert "before fees of a fund that holds it; the file states none." in " ".join(text.split())
 
 
 def _sizes(*wrong):

@@ -399,7 +399,7 @@ def _pay_off_table(deal: Deal, each: Terms) -> Part | None:
     then = any(row.then is not None for row in each.pay_offs)
     rows = [
         [
-            f"{row.result:.4g}" if not share else f"{100 * row.result:.4g}%",
+            _level(row.result) if not share else f"{100 * row.result:.4g}%",
             as_money(row.clause),
             *([as_money(row.then)] if then else []),
             as_money(row.structure),
@@ -473,6 +473,9 @@ def _budget(dossier: Dossier) -> list[Part | None]:
             _text(
                 f"Deadweight paid: {as_estimate(share, as_percent)} of payments, {currency} "
                 f"{as_money(share['value'] * expected)} expected, is for outcomes that would have happened anyway."
+                if share["value"] >= 0.0
+                else f"Deadweight paid: none ({as_estimate(share, as_percent)}): more outcomes are additional than are "
+                "paid for."
             )
         )
     return parts
@@ -610,14 +613,18 @@ def _enough(sizes: Sequence[Answers]) -> str:
     enough = [each for each in sizes if wrong(each) <= GOOD]
     if enough:
         return (
-            f"Of these sizes, {enough[0]['times']:g} times ({enough[0]['people']:,.0f} people) is the smallest that "
+            f"Of these sizes, {_times(enough[0])} ({enough[0]['people']:,.0f} people) is the smallest that "
             f"pays for nothing, and leaves what was promised unpaid, at most one time in {1 / GOOD:.0f} each."
         )
     best = min(sizes, key=wrong)
     return (
         "With none of these sizes are both of paying for nothing, and of leaving what was promised unpaid, as seldom "
-        f"as one time in {1 / GOOD:.0f}; nearest is {best['times']:g} times, with {wrong(best):.0%} of the worse one."
+        f"as one time in {1 / GOOD:.0f}; nearest is {_times(best)}, with {wrong(best):.0%} of the worse one."
     )
+
+
+def _times(size: Answers) -> str:
+    return "that of the deal" if size["times"] == 1.0 else f"{size['times']:g} times"
 
 
 def _worth_of_evidence(dossier: Dossier) -> list[Part | None]:
@@ -847,8 +854,12 @@ def _drivers(dossier: Dossier, sensitivity: Answers) -> list[Part | None]:
     rows = []
     for path, each in widest[:3]:
         even = (found["break_even"] or {}).get(path) or {}
-        at = "–" if even.get("value") is None else f"{_level(even['value'])} (percentile {even['percentile']:.0%})"
         unknown = sensitivity["unknowns"][path]
+        at = "–"
+        if even.get("value") is not None:
+            is_share = "%" in unknown["distribution"]
+            value = f"{100 * even['value']:.4g}%" if is_share else _level(even["value"])
+            at = f"{value} (percentile {even['percentile']:.0%})"
         first = (found.get("indices") or {}).get(path) or {}
         cells = [unknown["distribution"], as_estimate(each["low"], as_ratio), as_estimate(each["high"], as_ratio), at]
         rows.append([names[path], *cells, as_estimate(first.get("first"), as_percent)])

@@ -525,9 +525,9 @@ def test_the_smallest_sample_that_is_seldom_wrong_both_ways_is_named():
         return {"probability": value}
 
     said = _enough(_sizes((0.2, p(0.01)), (0.05, p(0.05)), (0.01, p(0.01))))
-    assert "1 times (100 people) is the smallest" in said
+    assert "that of the deal (100 people) is the smallest" in said
     said = _enough(_sizes((0.01, p(0.3)), (0.02, p(0.21)), (0.01, p(0.4))))
-    assert "nearest is 1 times, with 21%" in said
+    assert "nearest is that of the deal, with 21%" in said
     assert "0.5 times (50 people)" in _enough(_sizes((0.01, None), (0.0, None), (0.0, None)))  # nothing was promised
 
 

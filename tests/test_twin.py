@@ -288,3 +288,19 @@ def test_no_capital_is_called_for_a_need_that_is_only_rounding():
     )
     insist(loads(text), draws=20)
     assert np.isnan(simulate(loads(text), draws=1000).draws("as signed")["multiple"]).all()
+
+
+def test_what_was_kept_for_a_cost_pays_it_though_the_last_digits_are_lost():
+    # 40 are kept of what comes in; what is left is handed on in two parts, after which 39.99999999999994 are there
+    text = (
+        CERTAIN.replace("time: {", "time: {service: 2020-01 to 2023-12, ")
+        + """
+    rate_card: {job: "uniform(40, 400)"}
+    finance:
+      commitment: 5000
+      residual: [{to: {investors: 40%, provider: 60%}}]
+      guarantee: {guarantor: a foundation, recovery: 10%, fee: 40 at the end}
+"""
+    )
+    insist(loads(text), draws=40)
+    assert np.isnan(simulate(loads(text), draws=40).draws("as signed")["multiple"]).all()

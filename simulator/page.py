@@ -432,8 +432,10 @@ def _budget(dossier: Dossier) -> list[Part | None]:
     drawn = pictures.budget(dossier.compared, dossier.lead)
     caption = "Payers' cash by financial year: expected, 95th percentile, and the most that the contract allows."
     parts.append(_figures(_figure("budget", "Cash by financial year", caption, drawn)))
-    if len(payers) == 2 and all(year["cashable_savings"] is None for year in everybody["years"]):
-        del payers[pictures.PUBLIC]
+    if len(payers) == 2:
+        (alone,) = (each["years"] for payer, each in payers.items() if payer != pictures.PUBLIC)
+        if alone == everybody["years"] or all(year["cashable_savings"] is None for year in everybody["years"]):
+            del payers[pictures.PUBLIC]
     head = [
         "year",
         "expected",
@@ -552,6 +554,8 @@ def _sizes(dossier: Dossier, key: str, words: str) -> list[Part | None]:
     sizes = (found.get("sizes") or {}).get(key) or []
     if not sizes:
         return []
+    if all(each["expected_payment"] == sizes[0]["expected_payment"] for each in sizes):
+        return [_text(f"What {dossier.lead} pays does not depend on the size of the {words}.", quiet=True)]
     judged = _judged(sizes)
     if judged is None:
         words = (

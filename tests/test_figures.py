@@ -65,13 +65,14 @@ def test_a_bar_that_is_cut_off_says_how_high_it_is():
 
 
 def test_a_curve_jumps_where_the_terms_have_a_cliff(deal):
-    points = curve(deal, "all or nothing", "group threshold")
+    found = curve(deal, "all or nothing", "group threshold")
+    points = list(found.points)
     assert points == sorted(points)
     below = max(at for at, paid in points if paid == 0.0)
     above = min(at for at, paid in points if paid > 0.0)
     assert below < above == pytest.approx(340.0)
     assert dict(points)[above] == pytest.approx(5_440_000)
-    (axes,) = pictures.pay_off(deal, terms(deal, "all or nothing")[0], points).axes
+    (axes,) = pictures.pay_off(deal, terms(deal, "all or nothing")[0], found).axes
     assert any(text.startswith("cliff: 5.44m") for text in _texts(axes))
 
 
@@ -84,7 +85,9 @@ def test_a_line_without_a_jump_has_no_cliff(deal):
 def test_the_curve_goes_through_the_table_of_the_terms(deal):
     for name in ("as signed", "event by event", "all or nothing"):
         for clause in terms(deal, name):
-            points = dict(curve(deal, name, clause.clause))
+            found = curve(deal, name, clause.clause)
+            assert found.whole
+            points = dict(found.points)
             for row in clause.pay_offs:
                 assert points[row.result] == pytest.approx(row.structure)
 

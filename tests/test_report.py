@@ -1,5 +1,6 @@
 """Reports: self-contained, escaped, repeatable; a spreadsheet recomputes the workbook, a browser opens the page."""
 
+import dataclasses
 import io
 import itertools
 import json
@@ -25,6 +26,7 @@ from simulator.cli import cli
 from simulator.dealfile import load, loads
 from simulator.dossier import gather
 from simulator.page import _enough, _judged, _some, page
+from simulator.page import _sizes as _sizes_of
 from simulator.plan import compile_plan
 from simulator.publish import write_report
 from simulator.run import Simulation
@@ -352,6 +354,16 @@ def test_the_sample_is_judged_by_a_clause_that_can_go_wrong():
     assert _judged([size(1.0, 1.0, 1.0)]) is None
     label, of = _judged([size(1.0, 0.1, 0.1) | found(0.3)])
     assert label == "any payment" and of(found(0.3))["false_trigger"]["probability"] == 0.3
+
+
+def test_a_sample_that_moves_nothing_is_no_table(funded):
+    found = funded.triggers["structures"]["comparison"]
+    alike = [each | {"expected_payment": {"value": 1.0, "standard_error": 0.1}} for each in found["sizes"]["cohort"]]
+    triggers = {"structures": {"comparison": found | {"sizes": {"cohort": alike}}}}
+    [part] = _sizes_of(dataclasses.replace(funded, triggers=triggers), "cohort", "cohorts")
+    assert part["text"] == "What comparison pays does not depend on the size of the cohorts."
+    table, *_ = _sizes_of(funded, "cohort", "cohorts")
+    assert len(table["rows"]) == 5
 
 
 def test_a_long_card_is_a_table_of_prices():

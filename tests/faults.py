@@ -603,7 +603,7 @@ FAULTS = [
     Fault(
         "no capital called ahead of the first period",
         "ledger.py",
-        "flows[INVESTOR, 0] -= call_capital(v, tranches, finance.in_turn, need, 0, capital, paper, till)",
+        "flows[INVESTOR, 0] -= call_capital(v, tranches, finance.in_turn, need, now, capital, paper, till)",
         "flows[INVESTOR, 0] -= 0.0",
         (CLOSED + "rate_of_return_multiple_payback_and_present_values_by_hand",),
     ),
@@ -628,8 +628,8 @@ FAULTS = [
     Fault(
         "present value from the end of the first period",
         "metrics.py",
-        "        value = value * v + flows[t]\n",
-        "        value = (value + flows[t]) * v\n",
+        "        value += factor * flows[t]\n        factor *= v\n",
+        "        factor *= v\n        value += factor * flows[t]\n",
         (CLOSED + "rate_of_return_multiple_payback_and_present_values_by_hand",),
     ),
     Fault(

@@ -198,7 +198,7 @@ def test_functions_that_count_no_references_return_no_arrays():
 
 def test_a_kernel_that_returns_an_array_is_seen_by_that_check():
     assert _may_hold_an_array(dict(_decorated({"kernel"}))["ledger.planned_costs"])
-    assert _may_hold_an_array(dict(_decorated({"kernel"}))["outcomes.new_chances"])
+    assert _may_hold_an_array(dict(_decorated({"kernel"}))["chance.uniforms"])
 
 
 def test_python_cannot_call_machine_code_without_an_entry():

@@ -1618,7 +1618,7 @@ def measure_tranche(v: Floats, calendar: Calendar, terms: Terms, n: int, book: B
     _measure_investor(v, calendar, flows, own[CALLED], own[RECEIVED] - own[CALLED], commitment, out)
 
 
-@part
+@kernel
 def measure_fund(v: Floats, calendar: Calendar, terms: Terms, book: Book, found: Floats, out: Floats) -> None:
     """Fill the investor's columns of [METRICS], net of what the fund that holds the paper charges, and what that is.
 

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from numba import typeof
 from numba.core import caching
 from numba.core import config as numba_config
 from numba.core.registry import CPUDispatcher
@@ -178,6 +179,11 @@ def _compiled(dispatcher: type[Any], function: Function, options: dict[str, Any]
 def is_kept(function: Callable[..., Any]) -> bool:
     """Tell whether a kernel's machine code will be kept on disk, where another process can find it."""
     return not isinstance(getattr(function, "_cache", None), caching.NullCache)
+
+
+def compile_for(function: Callable[..., Any], *given: Any) -> None:
+    """Compile a kernel for arguments of the types of these, without calling it."""
+    cast(Any, function).compile(tuple(cast(Any, typeof)(each) for each in given))
 
 
 @contextlib.contextmanager

@@ -37,9 +37,9 @@ FUND_FEE = np.dtype(
 
 HELD, NET, FEES, CARRY = range(4)
 FUND_ROWS = 4
-_DUST = 1e-9
 """Rows of a fund's book: capital outstanding at the end of each period; what its investors get (positive) and pay; what
 its manager takes in fees, and as carry."""
+_DUST = 1e-9  # share of the commitment below which capital outstanding is rounding
 
 
 @part

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from simulator import chance, metrics, parameters, sampling
 from simulator import ledger as book_of
 from simulator.clauses import EACH_PARTICIPANT, new_tally
-from simulator.compiled import beside, is_cached, is_kept
+from simulator.compiled import beside, compile_for, is_cached, is_kept
 from simulator.deal import INVESTORS, Deal, Finance, Range, fingerprint, outcome_of, structure_names
 from simulator.draws import CapTable, Flags, settle_draws, simulate_outcomes
 from simulator.ledger import Book, new_book, planned_costs
@@ -45,6 +45,7 @@ from simulator.plan import Plan, compile_plan
 from simulator.present import present_values
 from simulator.result import Result
 from simulator.sampling import METHODS
+from simulator.waterfall import pay_out
 from simulator.yamlfile import join_path
 
 Floats = NDArray[np.float64]
@@ -154,7 +155,7 @@ class Simulation:
         """Compile the ledger here while another process compiles the outcomes, as each takes half of a minute."""
         if _COMPILES_ALONE in os.environ or available_threads() < 2 or not is_kept(simulate_outcomes) or not self.names:
             return
-        with beside(_COMPILE_OUTCOMES, (self.plan, self.seed, self.names)):
+        with beside(_COMPILE_BESIDE, (self.plan, self.seed, self.names)):
             values, _ = self.values(0, 1)
             out, stops, _, capped = self._room(0)
             clauses, cohorts = len(self.plan.clause_names[self.names[0]]), len(self.plan.cohort_names)
@@ -321,15 +322,24 @@ class Simulation:
 
 
 _COMPILES_ALONE = "SIB_COMPILES_ALONE"
-_COMPILE_OUTCOMES = f"""
-import os, pickle, sys
+_COMPILE_BESIDE = """
+import pickle, sys
 given = sys.stdin.buffer.read()
-os.environ[{_COMPILES_ALONE!r}] = "yes"
-from simulator.run import Simulation
-each = Simulation(*pickle.loads(given))
-values, _ = each.values(0, 1)
-each.outcomes(0, values)
+from simulator.run import compile_beside
+compile_beside(*pickle.loads(given))
 """
+
+
+def compile_beside(plan: Plan, seed: int, names: list[str]) -> None:
+    """Compile what another process, which compiles the ledger, will find in the cache: first what it needs last."""
+    os.environ[_COMPILES_ALONE] = "yes"
+    shared = Simulation(plan, seed, names)
+    values, _ = shared.values(0, 1)
+    book, finance = new_book_of(plan, names[0]), plan.structures[names[0]].finance
+    compile_for(metrics.irr, book.flows[0], 1.0)
+    compile_for(pay_out, values[0], finance, 1, 1, 1.0, 0.0, True, book.capital, book.paper, book.till, book.paid_to)
+    shared.outcomes(0, values)
+
 
 PILOT = Replicates(-1, -1, -1)
 """Replicates that no run draws."""

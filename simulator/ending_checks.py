@@ -159,8 +159,8 @@ def _breaks(deal: Deal, structure: Structure, path: Path, readable: list[str]) -
         if name in {POLICY_CHANGE, NO_MONEY}:
             yield here, "the name stands for another end; allowed: another name"
         if not 1 <= time.period(terms.review) < last:
-            until = time.date(max(last - 1, 0))[:7]
-            yield (*here, "review"), f"is not during the service; allowed: {time.start.text()} to {until}"
+            allowed = f"{time.start.text()} to {time.date(last - 1)[:7]}" if last > 1 else "none, it lasts one period"
+            yield (*here, "review"), f"is not during the service; allowed: {allowed}"
         if not terms.when and not terms.unless:
             yield here, "breaks off for no reason; allowed: when, unless, or both"
         for measure in terms.when:

@@ -791,8 +791,8 @@ def deal_files(draw: st.DrawFn, engine: str | None = None, people: tuple[int, ..
             "gap": d.one("0 months", "3 months", "uniform(1 month, 9 months)"),
             "cost": d.one(*COSTS),
         }
-    if d.maybe(12):
-        data["luck_only"] = True
+    if d.maybe(12) and not any("breaks" in each for each in data["structures"].values()):
+        data["luck_only"] = True  # which leaves out the last claim, and with it time of service for reviews
     return data
 
 

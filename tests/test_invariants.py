@@ -100,6 +100,8 @@ def with_money_times(factor, deal):
     for structure in plain["structures"].values():
         for clause in structure.get("pays", {}).values():
             amount = clause["amount"]
+            if clause["for"] == "the contract":  # of an account, which is money
+                continue
             if "share" in amount or "bands" in amount:  # rates of what is measured, here for less of it
                 amount["per"] = times(amount.get("per", 1), 1 / factor)
             if "rounded" in clause:  # to sums of money

@@ -559,6 +559,14 @@ def test_mistakes_of_a_structure_are_told(part, says):
     assert says in str(error.value)
 
 
+def test_a_service_of_one_period_has_no_reviews():
+    text = structure(card(4), "breaks: {b: {review: 2020-01, when: {rate: less than 1}}}")
+    loads(text)
+    with pytest.raises(DealError) as error:
+        loads(text.replace("service: 2020-01 to 2024-12", "service: 2020-01 to 2020-12"))
+    assert "is not during the service; allowed: none, it lasts one period" in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("pays", "says"),
     [

@@ -296,13 +296,14 @@ def test_clusters_multiply_the_variance_by_the_design_effect(kind, engine):
     assert not fits(z_variance(found["x"]["true"][:, 0], N * one))
 
 
-def test_each_cohort_and_each_level_has_the_spread_of_its_own():
+@pytest.mark.parametrize(("effect", "served"), [("100%", 3.0), ("0%", 1.5)])
+def test_each_cohort_and_each_level_has_the_spread_of_its_own(effect, served):
     """What clusters add depends on the level, which the service moves; the luck of two cohorts is not the same."""
     clusters = {"size": 8, "icc": "10%", "explained": "25%"}
-    outcome = {"counts": "events", "without_service": 1.5, "dispersion": 0.7, "effect": "100%", "clusters": clusters}
+    outcome = {"counts": "events", "without_service": 1.5, "dispersion": 0.7, "effect": effect, "clusters": clusters}
     two = {f"cohort {i}": {"people": N, "referred": f"{2020 + i}-01 to {2020 + i}-12"} for i in range(2)}
     found, _ = drawn(deal_of({"x": outcome}, cohorts=two))
-    for key, level in (("true", 3.0), ("without", 1.5)):
+    for key, level in (("true", served), ("without", 1.5)):
         values, variance = found["x"][key], N * (level + level**2 / 0.7) * (1 + 7 * 0.1 * 0.75)
         for cohort in range(2):
             assert fits(z_mean(values[:, cohort], N * level))

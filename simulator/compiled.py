@@ -34,7 +34,9 @@ _IMPORT = re.compile(
     r"^[ \t]*(?:from\s+simulator\.(\w+)|import\s+simulator\.(\w+)|from\s+simulator\s+import\s+(\([^)]*\)|.*))",
     re.MULTILINE,
 )
-_MAKES_KERNELS = re.compile(r"^from simulator\.compiled import (?:\([^)]*|.*)\b(?:kernel|inner|part)\b", re.MULTILINE)
+_MAKES_KERNELS = re.compile(
+    r"^from simulator\.compiled import (?:\([^)]*|.*)\b(?:kernel|inner|inlined|part)\b", re.MULTILINE
+)
 
 
 @functools.cache

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from simulator.deal import (
     INVESTORS,
     Coupon,
@@ -13,6 +15,7 @@ from simulator.deal import (
     RateTable,
     ShareTable,
     Stage,
+    Table,
     Tranche,
     Worded,
 )
@@ -31,6 +34,19 @@ def paper_words(deal: Deal, name: str) -> list[str]:
     if finance.fund is not None:
         found += said.fund(finance.fund)
     return found
+
+
+def table_words(
+    table: Table | RateTable | ShareTable | MoneyTable,
+    level: Callable[[Quantity], str],
+    amount: Callable[[Quantity], str],
+) -> str:
+    """Say the rows of a table, with words for its levels and for what they pay."""
+    rows = [f"{amount(table.below)} below {level(table.points[0][0])}"]
+    rows += [f"{amount(paid)} from {level(at)}" for at, paid in table.points]
+    if table.above is not None:
+        rows.append(f"{amount(table.above)} above {level(table.points[-1][0])}")
+    return listed(rows) + (" (in a straight line between)" if table.between == "straight line" else "")
 
 
 class _Paper(Said):
@@ -80,12 +96,7 @@ class _Paper(Said):
 
     def table(self, table: RateTable | ShareTable | MoneyTable) -> str:
         """Say the rows of a table."""
-        rows = [f"{self.number(table.below)} below {self.number(table.points[0][0])}"]
-        rows += [f"{self.number(amount)} from {self.number(level)}" for level, amount in table.points]
-        if table.above is not None:
-            rows.append(f"{self.number(table.above)} above {self.number(table.points[-1][0])}")
-        line = " (in a straight line between)" if table.between == "straight line" else ""
-        return f"{listed(rows)}{line}"
+        return table_words(table, self.number, self.number)
 
     def number(self, quantity: Quantity) -> str:
         """Write money as money, and anything else as it stands."""

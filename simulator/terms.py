@@ -14,7 +14,7 @@ others that did less well.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -41,8 +41,8 @@ from simulator.deal import (
     quantity_of,
     reads_account,
 )
-from simulator.ending_words import ending_words, had
-from simulator.paper_words import paper_words
+from simulator.ending_words import ending_words, had, listed
+from simulator.paper_words import paper_words, table_words
 from simulator.quantity import Quantity, parse
 from simulator.reference import Block, Happened, Ledger, play
 
@@ -199,11 +199,6 @@ def _show(deal: Deal, measure: str, value: float) -> str:
     return f"{_plain(100 * value, 4)}%" if is_share(deal, measure) else _plain(value, 4)
 
 
-def _listed(words: Iterable[str], last: str = "and") -> str:
-    each = list(words)
-    return each[0] if len(each) == 1 else f"{', '.join(each[:-1])} {last} {each[-1]}"
-
-
 def _value(deal: Deal, quantity: Quantity) -> float:
     return quantity_of(deal, quantity).mean()
 
@@ -252,10 +247,10 @@ def _kind(deal: Deal, name: str, what: Measure) -> str:
     if what.ratio_of is not None:
         return f"{what.ratio_of[0]} divided by {what.ratio_of[1]}"
     if what.sum_of is not None:
-        return _listed((f"{weight.text()} x {part}" for part, weight in what.sum_of.items()), "plus")
+        return listed((f"{weight.text()} x {part}" for part, weight in what.sum_of.items()), "plus")
     if what.choice_of is not None:
         first, second = what.choice_of
-        when = _listed(f"{part} is {bound.text()}" for part, bound in what.when.items()) if what.when else "it is known"
+        when = listed(f"{part} is {bound.text()}" for part, bound in what.when.items()) if what.when else "it is known"
         return f"{first} where {when}, otherwise {second}"
     return f"the chance, were there no effect, of {what.p_value_of} at least as good (one-sided)"
 
@@ -599,7 +594,7 @@ class _Structure:
         _, rest, below, above = worst
         low, high = (_show(self.deal, driver, bound + side * sign * step) for side in (-1, 1))
         return (
-            f"with {_listed(others)} at {driver} {_show(self.deal, driver, rest)}, {cohort} at {high} is paid "
+            f"with {listed(others)} at {driver} {_show(self.deal, driver, rest)}, {cohort} at {high} is paid "
             f"{_money(above)} in all, at {low} {_money(below)}"
         )
 
@@ -655,18 +650,18 @@ class _Structure:
             "the contract": "For the contract",
         }[clause.for_]
         if clause.cohorts:
-            of = _listed(clause.cohorts)
+            of = listed(clause.cohorts)
             start = f"For each of {of}" if clause.for_ == "each cohort" else f"{start} of {of}"
         parts = [start]
         if clause.when:
-            parts.append(f"if {_listed(f'{name} is {bound.text()}' for name, bound in clause.when.items())}")
+            parts.append(f"if {listed(f'{name} is {bound.text()}' for name, bound in clause.when.items())}")
         if clause.any_of:
-            either = _listed((f"{name} is {bound.text()}" for name, bound in clause.any_of.items()), "or")
+            either = listed((f"{name} is {bound.text()}" for name, bound in clause.any_of.items()), "or")
             parts.append(f"{'and' if clause.when else 'if'} {either}")
         words = " ".join(parts) + f", {self._payers(clause)} {self._amount(clause)}"
         if clause.due == "at an early end":
             words += ", if service ends early" + (
-                "" if clause.ended_by is None else f" by {_listed(clause.ended_by, 'or')}"
+                "" if clause.ended_by is None else f" by {listed(clause.ended_by, 'or')}"
             )
         elif clause.due != "when known":
             words += f", {clause.due}"
@@ -679,18 +674,18 @@ class _Structure:
         if clause.at_least is not None:
             words += f", at least {self._sum(clause.at_least)}"
         if clause.less:
-            words += f", less what was paid before under {_listed(map(repr, clause.less))}"
+            words += f", less what was paid before under {listed(map(repr, clause.less))}"
         if clause.at_most is not None:
             limits = []
             if clause.at_most.payments is not None:
                 limits.append(self._sum(clause.at_most.payments))
             if clause.at_most.outcomes is not None:
                 limits.append(f"{clause.at_most.outcomes.text()} of them")
-            words += f", at most {_listed(limits)}"
+            words += f", at most {listed(limits)}"
         if clause.only_if:
-            words += f"; only if {_listed(map(repr, clause.only_if), 'or')} was met before"
+            words += f"; only if {listed(map(repr, clause.only_if), 'or')} was met before"
         if clause.unless:
-            words += f"; unless {_listed(map(repr, clause.unless), 'or')} was met"
+            words += f"; unless {listed(map(repr, clause.unless), 'or')} was met"
         return words + "."
 
     def _payers(self, clause: Clause) -> str:
@@ -698,7 +693,7 @@ class _Structure:
         payers = [name for name, each in payers_of(self.full).items() if not each.of or own in each.of]
         if len(payers) == 1:
             return f"{payers[0]} pays"
-        return f"{_listed(payers)} pay"
+        return f"{listed(payers)} pay"
 
     def _sum(self, quantity: Quantity) -> str:
         """Write a sum of money; one that has a name with its mean."""
@@ -733,18 +728,13 @@ class _Structure:
                 for level, rate in amount.bands
             ]
             unit = f"for each{per or ' unit of'}" if per or amount.bands[0][1].unit != "share" else "of"
-            return f"{unit} {amount.times} {_listed(rates)}"
+            return f"{unit} {amount.times} {listed(rates)}"
         times = f" for each{per or ' unit of'} {amount.times}" if amount.times is not None else ""
         if amount.lump_sum is not None:
             return f"{self._sum(amount.lump_sum)}{times}"
         table = amount.table
         assert table is not None
-        rows = [f"{self._sum(table.below)} below {table.points[0][0].text()}"]
-        rows += [f"{self._sum(paid)} from {level.text()}" for level, paid in table.points]
-        if table.above is not None:
-            rows.append(f"{self._sum(table.above)} above {table.points[-1][0].text()}")
-        line = " (in a straight line between)" if table.between == "straight line" else ""
-        return f"by {amount.by}: {_listed(rows)}{line}{times}"
+        return f"by {amount.by}: {table_words(table, Quantity.text, self._sum)}{times}"
 
     def _mean(self, quantity: Quantity) -> float:
         return quantity_of(self.deal, quantity).mean()
@@ -765,7 +755,7 @@ class _Structure:
             found.append(f"{self._sum(caps.year)} in a financial year, the rest {caps.over_the_year}")
         if caps.contract is not None:
             found.append(f"{self._sum(caps.contract)} under the contract")
-        words = [f"at most {_listed(found)}"] if found else []
+        words = [f"at most {listed(found)}"] if found else []
         if not pay_shares(self.full):
             words.append("; ".join(self._payer(name, each) for name, each in payers_of(self.full).items()))
         return f"{'; '.join(words)}." if words else ""
@@ -774,7 +764,7 @@ class _Structure:
         """Say what one payer pays."""
         words = f"{name} pays " + ("what is left" if payer.share is None else payer.share.text())
         if payer.of:
-            words += f" of {_listed(map(repr, payer.of))}"
+            words += f" of {listed(map(repr, payer.of))}"
         if payer.from_ is not None:
             words += f" from {payer.from_.text()}"
         if payer.until is not None:

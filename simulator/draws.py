@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator import ledger as book_of
 from simulator.clauses import Tally, settle_persons
 from simulator.compiled import inner, kernel
-from simulator.ledger import Book, Calendar, Terms, measure_fund, measure_payer, measure_tranche, play
+from simulator.ledger import Book, Calendar, Terms, count_triggers, measure_fund, measure_payer, measure_tranche, play
 from simulator.outcomes import (
     TILE,
     TRUE,
@@ -227,13 +226,4 @@ def settle_draws(
             measure_payer(values[d], calendar, terms, measures, out.arms[d], tally, p, book, by_payer[d, p])
         for y in range(by_year.shape[1]):
             by_year[d, y] = book.by_year[y]
-        for k in range(met.shape[0]):
-            any_met = 0
-            for column in range(number + 1):
-                met[k, column] += book.state[k, column, book_of.MET]
-                any_met = max(any_met, book.state[k, column, book_of.MET])
-                if flags.shape[0] > 0:
-                    flags[d, k, column] = book.state[k, column, book_of.MET]
-            met[k, number + 1] += any_met
-            if flags.shape[0] > 0:
-                flags[d, k, number + 1] = any_met
+        count_triggers(book.state, number, d, met, flags)

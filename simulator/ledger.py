@@ -72,7 +72,6 @@ from simulator.waterfall import (
     OWED,
     PROVIDER,
     RECEIVED,
-    REPAID,
     SPENT,
     TILL_COLUMNS,
     FinanceTerms,
@@ -400,28 +399,13 @@ def _mark_due(row: Ints, due: int, now: int, busy: NDArray[np.bool_]) -> None:
 
 @inlined
 def _settle(
-    v: Floats,
-    clause: Any,
-    caps: tuple[int, int, int],
-    k: int,
-    column: int,
-    raw: float,
-    quantity: float,
-    totals: Floats,
-    so_far: Floats,
-    settled: Floats,
-    state: Ints,
-    payers: Any,
-    purses: Purses,
-    t: int,
-    at: int,
+    v: Floats, terms: Terms, k: int, column: int, raw: float, quantity: float, book: Book, holders: Any, t: int, at: int
 ) -> float:
     """Apply the caps to what a clause owes and book it; return what is paid.
 
-    `caps` holds the columns of the contract's cap and the year's, and whether the year's excess is carried forward;
-    `totals` what has been paid: [contract, financial year, clause 0, clause 1, ...]. It falls due in period t and is
-    paid in period `at`.
+    It falls due in period t and is paid in period `at`. For `holders` see :func:`_settle_period`.
     """
+    clause, totals, so_far, state = terms.clauses[k], book.totals, book.so_far, book.state
     amount = raw
     reason = NOT_LIMITED
     if clause.outcome_cap_at >= 0 and quantity > 0.0:
@@ -434,25 +418,25 @@ def _settle(
         room = max(v[clause.cap_at] - totals[2 + k], 0.0)
         if amount > room:
             amount, reason = room, CLAUSE_CAP
-    if caps[0] >= 0:
-        room = max(v[caps[0]] - totals[0], 0.0)
+    if terms.contract_cap_at >= 0:
+        room = max(v[terms.contract_cap_at] - totals[0], 0.0)
         if amount > room:
             amount, reason = room, CONTRACT_CAP
-    if caps[1] >= 0:
-        room = max(v[caps[1]] - totals[1], 0.0)
+    if terms.year_cap_at >= 0:
+        room = max(v[terms.year_cap_at] - totals[1], 0.0)
         if amount > room:
-            if caps[2]:
+            if terms.carried_forward:
                 so_far[k, CARRIED] += amount - room
             amount, reason = room, YEAR_CAP
-    if payers.size > 0 and amount > 0.0:
+    if holders is not None and terms.payers.size > 0 and amount > 0.0:
         whole = amount
-        amount = paid_by_payers(v, payers, k, column, t, at, whole, purses)
+        amount = paid_by_payers(v, terms.payers, k, column, t, at, whole, book.purses)
         if amount < whole:
             reason = PAYER_CAP
     totals[0] += amount
     totals[1] += amount
     totals[2 + k] += amount
-    settled[k, column, PAID] += amount
+    book.settled[k, column, PAID] += amount
     if reason != NOT_LIMITED:
         state[k, column, LIMITED_BY] = reason
     return amount
@@ -465,28 +449,18 @@ def _falls_away(clause: Any, triggered: int) -> bool:
 
 
 @part
-def _paid_from_before(
-    v: Floats,
-    clause: Any,
-    caps: tuple[int, int, int],
-    k: int,
-    column: int,
-    totals: Floats,
-    settled: Floats,
-    payers: Any,
-    purses: Purses,
-    at: int,
-) -> float:
+def _paid_from_before(v: Floats, terms: Terms, k: int, column: int, book: Book, at: int) -> float:
     """Book what payers carried forward for a clause and pay in a new financial year, within the caps."""
+    clause, totals = terms.clauses[k], book.totals
     most = v[clause.cap_at] - totals[2 + k] if clause.cap_at >= 0 else np.inf
-    if caps[0] >= 0:
-        most = min(most, v[caps[0]] - totals[0])
-    room = v[caps[1]] - totals[1] if caps[1] >= 0 else np.inf
-    amount = paid_from_before(v, payers, k, column, at, room, most, purses)
+    if terms.contract_cap_at >= 0:
+        most = min(most, v[terms.contract_cap_at] - totals[0])
+    room = v[terms.year_cap_at] - totals[1] if terms.year_cap_at >= 0 else np.inf
+    amount = paid_from_before(v, terms.payers, k, column, at, room, most, book.purses)
     totals[0] += amount
     totals[1] += amount
     totals[2 + k] += amount
-    settled[k, column, PAID] += amount
+    book.settled[k, column, PAID] += amount
     return amount
 
 
@@ -527,6 +501,247 @@ def _newly_paid_for(v: Floats, clause: Any, referred: Floats, t: int, stop: int)
     return max(before + referred[t] - free, 0.0) - max(before - free, 0.0)
 
 
+@inlined
+def _settle_period(
+    v: Floats,
+    terms: Terms,
+    calendar: Calendar,
+    measures: Measures,
+    arms: Floats,
+    published: Floats,
+    tally: Tally,
+    book: Book,
+    holders: Any,
+    t: int,
+    at: int,
+    new_year: bool,
+    stop: int,
+    closed: int,
+    cause: int,
+    gap: tuple[int, int],
+    triggered: int,
+) -> tuple[float, int]:
+    """Settle the clauses that are due in period t, in the file's order.
+
+    Parameters
+    ----------
+    holders
+        The capital and the flows of the investors' paper, which a hurdle looks at. None where there is neither a hurdle
+        nor a payer with rules of its own: nothing is compiled for them.
+    at
+        Period in which it is paid.
+    closed, cause, gap
+        Last period in which outcomes are settled, what ended the service, and periods without a provider.
+    triggered
+        Bits of the clauses that were triggered so far.
+
+    Returns
+    -------
+    payable, triggered
+    """
+    clauses, rows, parts, scratch = terms.clauses, measures.rows, measures.parts, book.scratch
+    people_in, verified = tally.people, tally.verified
+    buckets, settled, state, so_far, totals = book.buckets, book.settled, book.state, book.so_far, book.totals
+    number = people_in.size
+    payable = 0.0
+    for k in range(clauses.size):
+        clause = clauses[k]
+        if new_year and so_far[k, CARRIED] > 0.0:
+            raw = so_far[k, CARRIED]
+            so_far[k, CARRIED] = 0.0
+            payable += _settle(v, terms, k, number, raw, 0.0, book, holders, t, at)
+        if holders is not None and new_year and terms.payers.size > 0:
+            payable += _paid_from_before(v, terms, k, number, book, at)
+        if t > closed and clause.scope != CONTRACT:
+            continue
+        rise = 1.0
+        blocked = _falls_away(clause, triggered)
+        if clause.index_at >= 0:
+            rise = _index(v[clause.index_at], t, calendar.step, clause.base)
+        if clause.scope == EACH_PARTICIPANT:
+            if buckets[k, t, QUANTITY] > 0.0 and not blocked:
+                state[k, number, MET] = 1
+                triggered |= clause.bit
+                settled[k, number, UNCAPPED_MONEY] += buckets[k, t, GROSS] * rise
+                raw = buckets[k, t, MONEY] * rise
+                payable += _settle(v, terms, k, number, raw, buckets[k, t, QUANTITY], book, holders, t, at)
+        elif clause.scope in (EACH_COHORT, POOLED):
+            low, high = (0, number) if clause.scope == EACH_COHORT else (number, number + 1)
+            for column in range(low, high):
+                if state[k, column, DUE_AT] != t:
+                    continue
+                state[k, column, SETTLED] = 1
+                if _falls_away(clause, triggered):
+                    continue
+                raw, quantity, met = _owed(
+                    v,
+                    clause,
+                    terms.conditions,
+                    terms.points,
+                    rows,
+                    parts,
+                    column,
+                    people_in,
+                    verified,
+                    arms,
+                    published,
+                    scratch,
+                )
+                raw *= rise
+                if holders is not None and clause.until != NO_END and raw > 0.0:
+                    raw = _beyond_hurdle(v, clause, raw, t, calendar.a_year, totals[0], book.flows, *holders)
+                if clause.rounded != NOT_ROUNDED:
+                    raw = rounded_to(raw, clause.rounded, v[clause.step_at])
+                if clause.less != 0:
+                    for j in range(clauses.size):
+                        if clause.less & clauses[j].bit:
+                            raw -= totals[2 + j]
+                    raw = max(raw, 0.0)
+                if met:
+                    state[k, column, MET] = 1
+                    triggered |= clause.bit
+                settled[k, column, UNCAPPED_MONEY] += raw
+                if raw > 0.0 or quantity > 0.0:
+                    payable += _settle(v, terms, k, column, raw, quantity, book, holders, t, at)
+        else:
+            if clause.due == WHEN_REFERRED:
+                raw = v[clause.rate_at] * _newly_paid_for(v, clause, book.flows[REFERRED], t, stop)
+            elif clause.due == AT_AN_EARLY_END:
+                raw = 0.0
+                if t == stop + 1 and (clause.ended_by >> cause) & 1 == 1:
+                    raw = _compensation(
+                        v, clause, terms.points, rows, parts, number, people_in, verified, arms, published, scratch
+                    )
+            else:
+                raw = _fee_due(clause.due, calendar.first, calendar.last, t, stop, v[clause.rate_at], gap)
+            raw *= rise
+            if raw > 0.0 and not blocked:
+                state[k, number, MET] = 1
+                triggered |= clause.bit
+                settled[k, number, UNCAPPED_MONEY] += raw
+                payable += _settle(v, terms, k, number, raw, 0.0, book, holders, t, at)
+    return payable, triggered
+
+
+@inlined
+def _lay_out(
+    v: Floats,
+    terms: Terms,
+    calendar: Calendar,
+    cohorts: Any,
+    blocks: Any,
+    outcomes: Outcomes,
+    capped: Floats,
+    has_cap: bool,
+    stop: int,
+    tally: Tally,
+    book: Book,
+) -> float:
+    """Clear what a draw's clauses write, and fill the tally, the due dates and what is due for participants.
+
+    Returns what of the latter falls past the horizon.
+    """
+    clauses, state, busy = terms.clauses, book.state, book.busy
+    for k in range(clauses.size):
+        if clauses[k].scope == EACH_PARTICIPANT:
+            _clear(book.buckets[k])
+        _clear(book.settled[k])
+        _clear(state[k])
+    book.so_far[:] = 0.0
+    book.totals[:] = 0.0
+    busy[:] = False
+    if terms.carried_forward == 1:
+        for t in range(1, calendar.periods + 1):
+            busy[t] = calendar.year[t] != calendar.year[t - 1]
+    now: Any = np.int64(0)  # of this type, or functions would be compiled for the constant and for variables
+    _tally(outcomes.people, outcomes.counts, blocks, stop, tally.people, tally.verified, tally.additional)
+    _due_dates(clauses, terms.reads, outcomes.when, cohorts, blocks, stop, now, tally.people, state, busy)
+    return _bucket(
+        v, clauses, calendar, blocks, outcomes.when, outcomes.counts, capped, has_cap, stop, now, book.buckets, busy
+    )
+
+
+@part
+def next_busy(busy: NDArray[np.bool_], t: int, periods: int) -> int:
+    """First period from t on in which a clause may owe something; one past the last if there is none."""
+    while t <= periods and not busy[t]:
+        t += 1
+    return t
+
+
+@inlined
+def play_clauses(
+    v: Floats,
+    terms: Terms,
+    calendar: Calendar,
+    measures: Measures,
+    cohorts: Any,
+    blocks: Any,
+    outcomes: Outcomes,
+    capped: Floats,
+    has_cap: bool,
+    stop: int,
+    published: Floats,
+    tally: Tally,
+    book: Book,
+    receipts: Floats,
+    column: int,
+) -> float:
+    """Play the clauses of one draw alone, where nothing but policy ends the service and no clause looks at an account.
+
+    Adds what is paid to a column of `receipts` [T + 2, any], and fills the people referred in `book.flows` and all that
+    the book holds of clauses. The other parameters are those of :func:`play`.
+
+    Returns
+    -------
+    float
+        How much fell due too late.
+    """
+    T, flows = calendar.periods, book.flows
+    late = _lay_out(v, terms, calendar, cohorts, blocks, outcomes, capped, has_cap, stop, tally, book)
+    if terms.per_head:
+        flows[REFERRED] = 0.0
+        spread_referrals(outcomes.people, blocks, flows[REFERRED])
+    gap = (T + 2, T + 1)
+    cause = BY_POLICY if stop < calendar.last else RAN
+    closed = stop + 1 if terms.claims_end == 1 and cause != RAN else T + 1
+    lag = math.ceil(v[terms.paid_after_at] / calendar.step - 1e-9)
+    triggered: Any = np.int64(0)
+    year = calendar.year[0]
+    t = next_busy(book.busy, 1, T)
+    while t <= T:
+        new_year = calendar.year[t] != year
+        if new_year:
+            year = calendar.year[t]
+            book.totals[1] = 0.0
+        at = min(t + lag, T)
+        payable, triggered = _settle_period(
+            v,
+            terms,
+            calendar,
+            measures,
+            outcomes.arms,
+            published,
+            tally,
+            book,
+            None,
+            t,
+            at,
+            new_year,
+            stop,
+            closed,
+            cause,
+            gap,
+            triggered,
+        )
+        if payable > 0.0:
+            if t + lag > T:
+                late += 1.0
+            receipts[at, column] += payable
+        t = next_busy(book.busy, t + 1, T)
+    return late
+
+
 @inner
 def play(
     v: Floats,
@@ -564,41 +779,29 @@ def play(
     out
         [METRICS], filled.
     """
-    clauses, conditions, costs, reads = terms.clauses, terms.conditions, terms.costs, terms.reads
+    clauses, costs, reads = terms.clauses, terms.costs, terms.reads
     rows, parts, scratch = measures.rows, measures.parts, book.scratch
     people, when, counts, arms = outcomes.people, outcomes.when, outcomes.counts, outcomes.arms
     people_in, verified, additional = tally.people, tally.verified, tally.additional
-    flows, buckets, settled, state, so_far = book.flows, book.buckets, book.settled, book.state, book.so_far
+    flows, buckets, settled, state, busy = book.flows, book.buckets, book.settled, book.state, book.busy
     number = cohorts.size
     T, first, last, a_year = calendar.periods, calendar.first, calendar.last, calendar.a_year
     _clear(flows)
-    for k in range(clauses.size):
-        if clauses[k].scope == EACH_PARTICIPANT:
-            _clear(buckets[k])
-        _clear(settled[k])
-        _clear(state[k])
-    so_far[:] = 0.0
     book.by_year[:] = 0.0
-    busy = book.busy
-    busy[:] = False
     now: Any = np.int64(0)  # of this type, or functions would be compiled for the constant and for variables
     gap = (T + 2, T + 1)
     if calendar.fails_at >= 0:
         gap = without_provider(v, calendar.fails_at, calendar.gap_at, first, calendar.step)
     cause = BY_POLICY if stop < last else RAN
     closed = stop + 1 if terms.claims_end == 1 and cause != RAN else T + 1
-    _tally(people, counts, blocks, stop, people_in, verified, additional)
-    _due_dates(clauses, reads, when, cohorts, blocks, stop, now, people_in, state, busy)
     late = 0.0
-    beyond = _bucket(v, clauses, calendar, blocks, when, counts, capped, has_cap, stop, now, buckets, busy)
+    beyond = _lay_out(v, terms, calendar, cohorts, blocks, outcomes, capped, has_cap, stop, tally, book)
     if terms.per_head:
         spread_referrals(people, blocks, flows[REFERRED])
     spread_costs(v, costs, first, last, stop, now, a_year, flows[REFERRED], flows[:FALLS], False, gap)
     raise_costs(v, calendar, now, flows[:FALLS])
     lag = math.ceil(v[terms.paid_after_at] / calendar.step - 1e-9)
-    caps = (terms.contract_cap_at, terms.year_cap_at, terms.carried_forward)
     totals = book.totals
-    totals[:] = 0.0
     triggered: Any = np.int64(0)
 
     finance = terms.finance
@@ -613,7 +816,6 @@ def play(
     for n in range(tranches.size):
         commitment += v[tranches[n].commitment_at]
     reserve = v[finance.reserve_at] if finance.reserve_at >= 0 else 0.0
-    surplus_share = v[finance.surplus_at] if finance.surplus_at >= 0 else 0.0
     all_at_once = finance.ahead_at < 0
     one: Any = np.int64(1)
     ahead = one
@@ -622,13 +824,13 @@ def play(
     held_ahead = T if finance.recycled == 1 or all_at_once else ahead
     broken = False
     if has_finance:
-        need = commitment if all_at_once else _needed(planned, now, ahead, stop, T)
+        need = commitment if all_at_once else needed(planned, now, ahead, stop, T)
         flows[INVESTOR, 0] -= call_capital(v, tranches, finance.in_turn, need, now, capital, paper, till)
     flows[VEHICLE, 0] = till[CASH]
     has_fund = finance.fund.size > 0
     if has_fund:
         book.fund[HELD, 0] = capital_held(finance.fund[0], capital)
-    year, points = calendar.year, terms.points
+    year = calendar.year
     reads_accounts = terms.accounts.shape[0] > 0
     has_breaks = terms.breaks.size > 0
     agreed = terms.agreed == 1
@@ -641,14 +843,6 @@ def play(
         purses.carried[:] = 0.0
         purses.by_date[:] = 0.0
         purses.by_clause[:] = 0.0
-    # The usual agreement is played on these alone: a till and a single paper in memory cost a twentieth of the time
-    usual = has_finance and finance.usual == 1 and not reads_accounts
-    for k in range(clauses.size):
-        usual = usual and clauses[k].until == NO_END  # a hurdle looks at the paper
-    cash, arrears = till[CASH], till[ARREARS]
-    drawn, outstanding, received = 0.0, 0.0, 0.0
-    if usual:
-        drawn, outstanding, received = capital[0, CALLED], capital[0, OUT], capital[0, RECEIVED]
     for t in range(1, T + 1):
         new_year = year[t] != year[t - 1]
         if new_year:
@@ -656,13 +850,7 @@ def play(
             purses.in_year[:] = 0.0
         # 1 costs
         due = flows[OTHER_PARTIES, t] + flows[SERVICE, t] + flows[GUARANTOR_FEES, t]
-        to_providers = 0.0
-        if usual:
-            paid = min(cash, arrears + due)
-            cash -= paid
-            arrears += due - paid
-            to_providers = paid - due
-        elif has_finance:
+        if has_finance:
             if finance.usual == 0:
                 till[CASH] += flows[GRANTS, t]
                 flows[GUARANTORS, t] += flows[GUARANTOR_FEES, t]
@@ -699,117 +887,26 @@ def play(
         # 2 clauses
         payable = 0.0
         at = min(t + lag, T)
-        for k in range(clauses.size if busy[t] or new_year else 0):
-            clause = clauses[k]
-            if new_year and so_far[k, CARRIED] > 0.0:
-                raw = so_far[k, CARRIED]
-                so_far[k, CARRIED] = 0.0
-                payable += _settle(
-                    v, clause, caps, k, number, raw, 0.0, totals, so_far, settled, state, payers, purses, t, at
-                )
-            if new_year and payers.size > 0:
-                payable += _paid_from_before(v, clause, caps, k, number, totals, settled, payers, purses, at)
-            if t > closed and clause.scope != CONTRACT:
-                continue
-            rise = 1.0
-            blocked = _falls_away(clause, triggered)
-            if clause.index_at >= 0:
-                rise = _index(v[clause.index_at], t, calendar.step, clause.base)
-            if clause.scope == EACH_PARTICIPANT:
-                if buckets[k, t, QUANTITY] > 0.0 and not blocked:
-                    state[k, number, MET] = 1
-                    triggered |= clause.bit
-                    settled[k, number, UNCAPPED_MONEY] += buckets[k, t, GROSS] * rise
-                    payable += _settle(
-                        v,
-                        clause,
-                        caps,
-                        k,
-                        number,
-                        buckets[k, t, MONEY] * rise,
-                        buckets[k, t, QUANTITY],
-                        totals,
-                        so_far,
-                        settled,
-                        state,
-                        payers,
-                        purses,
-                        t,
-                        at,
-                    )
-            elif clause.scope in (EACH_COHORT, POOLED):
-                low, high = (0, number) if clause.scope == EACH_COHORT else (number, number + 1)
-                for column in range(low, high):
-                    if state[k, column, DUE_AT] != t:
-                        continue
-                    state[k, column, SETTLED] = 1
-                    if _falls_away(clause, triggered):
-                        continue
-                    raw, quantity, met = _owed(
-                        v,
-                        clause,
-                        conditions,
-                        points,
-                        rows,
-                        parts,
-                        column,
-                        people_in,
-                        verified,
-                        arms,
-                        published,
-                        scratch,
-                    )
-                    raw *= rise
-                    if clause.until != NO_END and raw > 0.0:
-                        raw = _beyond_hurdle(v, clause, raw, t, a_year, totals[0], flows, capital, paper)
-                    if clause.rounded != NOT_ROUNDED:
-                        raw = rounded_to(raw, clause.rounded, v[clause.step_at])
-                    if clause.less != 0:
-                        for j in range(clauses.size):
-                            if clause.less & clauses[j].bit:
-                                raw -= totals[2 + j]
-                        raw = max(raw, 0.0)
-                    if met:
-                        state[k, column, MET] = 1
-                        triggered |= clause.bit
-                    settled[k, column, UNCAPPED_MONEY] += raw
-                    if raw > 0.0 or quantity > 0.0:
-                        payable += _settle(
-                            v,
-                            clause,
-                            caps,
-                            k,
-                            column,
-                            raw,
-                            quantity,
-                            totals,
-                            so_far,
-                            settled,
-                            state,
-                            payers,
-                            purses,
-                            t,
-                            at,
-                        )
-            else:
-                if clause.due == WHEN_REFERRED:
-                    raw = v[clause.rate_at] * _newly_paid_for(v, clause, flows[REFERRED], t, stop)
-                elif clause.due == AT_AN_EARLY_END:
-                    raw = 0.0
-                    if t == stop + 1 and (clause.ended_by >> cause) & 1 == 1:
-                        raw = _compensation(
-                            v, clause, points, rows, parts, number, people_in, verified, arms, published, scratch
-                        )
-                else:
-                    raw = _fee_due(clause.due, first, last, t, stop, v[clause.rate_at], gap)
-                raw *= rise
-                if raw > 0.0 and not blocked:
-                    state[k, number, MET] = 1
-                    triggered |= clause.bit
-                    settled[k, number, UNCAPPED_MONEY] += raw
-                    payable += _settle(
-                        v, clause, caps, k, number, raw, 0.0, totals, so_far, settled, state, payers, purses, t, at
-                    )
+        if busy[t] or new_year:
+            payable, triggered = _settle_period(
+                v,
+                terms,
+                calendar,
+                measures,
+                outcomes.arms,
+                published,
+                tally,
+                book,
+                (capital, paper),
+                t,
+                at,
+                new_year,
+                stop,
+                closed,
+                cause,
+                gap,
+                triggered,
+            )
         if payable > 0.0:
             if t + lag > T:
                 late += 1.0
@@ -872,31 +969,7 @@ def play(
             flows[PROVIDERS, t] += flows[RECEIPTS, t]
             continue
         serving = t < last and t <= stop
-        if usual:
-            cash += flows[RECEIPTS, t]
-            held = _needed(planned, t, held_ahead, stop, T) + (reserve if serving else 0.0)
-            back = min(cash, arrears)
-            cash -= back  # one after the other, so that no rounding leaves less than nothing
-            free = max(cash - held, 0.0)
-            repaid = min(free, outstanding)
-            part = repaid + surplus_share * (free - repaid)
-            arrears -= back
-            cash -= free
-            outstanding -= repaid
-            received += part
-            flows[PROVIDERS, t] = to_providers + (back + (free - part))
-            if t < T:
-                need = 0.0 if all_at_once else _needed(planned, t, ahead, stop, T) + arrears
-                if need - cash > 1e-9 * need:
-                    call = min(need - cash, max(commitment - drawn, 0.0))
-                    cash += call
-                    drawn += call
-                    outstanding += call
-                    part -= call
-            flows[INVESTOR, t] = part
-            paper[0, t] = part
-        else:
-            till[CASH] += flows[RECEIPTS, t]
+        till[CASH] += flows[RECEIPTS, t]
         if of_payments_at >= 0:
             part = v[of_payments_at] * flows[RECEIPTS, t]
             till[CASH] = max(till[CASH] - part, 0.0)
@@ -925,8 +998,8 @@ def play(
                 book.known,
                 scratch,
             )
-        if not usual and till[CASH] > 0.0:
-            held = _needed(planned, t, held_ahead, stop, T) + (reserve if serving else 0.0)
+        if till[CASH] > 0.0:
+            held = needed(planned, t, held_ahead, stop, T) + (reserve if serving else 0.0)
             pay_out(v, finance, t, T, a_year, held, serving, capital, paper, till, paid_to)
             flows[INVESTOR, t] += paid_to[0]
             flows[PROVIDERS, t] += paid_to[1]
@@ -942,13 +1015,10 @@ def play(
                 flows[GUARANTORS, t] -= paid
         # 5 capital
         if t < T:
-            if not usual:
-                cash, arrears = till[CASH], till[ARREARS]
-                need = 0.0 if all_at_once else _needed(planned, t, ahead, stop, T) + arrears
-                if need - cash > 1e-9 * need:
-                    flows[INVESTOR, t] -= call_capital(v, tranches, finance.in_turn, need, t, capital, paper, till)
-                    cash = till[CASH]
-            short = cash < _needed(planned, t, one, stop, T) * (1.0 - 1e-9)
+            need = 0.0 if all_at_once else needed(planned, t, ahead, stop, T) + till[ARREARS]
+            if need - till[CASH] > 1e-9 * need:
+                flows[INVESTOR, t] -= call_capital(v, tranches, finance.in_turn, need, t, capital, paper, till)
+            short = till[CASH] < needed(planned, t, one, stop, T) * (1.0 - 1e-9)
             if finance.stops_referrals == 1 and short and t < min(last, stop):
                 stop, cause = t, FOR_WANT_OF_MONEY
                 closed = t + 1 if finance.winds_up == 1 or terms.claims_end == 1 else T + 1
@@ -976,18 +1046,12 @@ def play(
                     buckets,
                     flows,
                 )
-        if not usual:
-            cash, arrears = till[CASH], till[ARREARS]
         if has_fund:
-            book.fund[HELD, t] = outstanding if usual else capital_held(finance.fund[0], capital)
-        flows[VEHICLE, t] = cash
-        broken = broken or cash < 0.0 or arrears < 0.0
-    if usual:
-        till[CASH], till[ARREARS] = cash, arrears
-        capital[0, CALLED], capital[0, OUT], capital[0, RECEIVED] = drawn, outstanding, received
-        capital[0, REPAID] = drawn - outstanding
+            book.fund[HELD, t] = capital_held(finance.fund[0], capital)
+        flows[VEHICLE, t] = till[CASH]
+        broken = broken or till[CASH] < 0.0 or till[ARREARS] < 0.0
     paid_for = settled[:, :, PAID]
-    real, counted = _really(v, clauses, rows, number, people_in, verified, additional, arms, paid_for)
+    real, counted = really_paid(v, clauses, rows, number, people_in, verified, additional, arms, paid_for)
     called = 0.0
     profit = 0.0
     for n in range(tranches.size):
@@ -1299,7 +1363,7 @@ def _to_date(
 
 
 @inlined
-def _needed(planned: Floats, t: int, ahead: int, stop: int, T: int) -> float:
+def needed(planned: Floats, t: int, ahead: int, stop: int, T: int) -> float:
     """Planned costs of the `ahead` periods after t; once the stop is known, only the cost of ending."""
     if t >= stop:
         return planned[1, t + 1] if t == stop else 0.0
@@ -1419,7 +1483,7 @@ def _owed(
 
 
 @inlined
-def _really(
+def really_paid(
     v: Floats,
     clauses: Any,
     measures: Any,
@@ -1458,6 +1522,21 @@ def _really(
                 real += pay * additional / counted
                 counted_pay += pay
     return real, counted_pay
+
+
+@inlined
+def count_triggers(state: Ints, number: int, d: int, met: Ints, flags: NDArray[np.int8]) -> None:
+    """Count the triggers that draw d met; see :func:`simulator.draws.settle_draws`."""
+    for k in range(met.shape[0]):
+        any_met = 0
+        for column in range(number + 1):
+            met[k, column] += state[k, column, MET]
+            any_met = max(any_met, state[k, column, MET])
+            if flags.shape[0] > 0:
+                flags[d, k, column] = state[k, column, MET]
+        met[k, number + 1] += any_met
+        if flags.shape[0] > 0:
+            flags[d, k, number + 1] = any_met
 
 
 @inner
@@ -1597,7 +1676,7 @@ def measure_payer(
         factor *= discount
     number = tally.people.size
     paid_for = book.purses.by_clause[p]
-    real, counted = _really(
+    real, counted = really_paid(
         v, terms.clauses, measures.rows, number, tally.people, tally.verified, tally.additional, arms, paid_for
     )
     out[OWN_REAL] = real
@@ -1674,6 +1753,22 @@ def _check(
     if has_finance:
         balance += flows[VEHICLE, T]
     gross = 1.0 + moved + promised + receipts + others + service + grants
+    return broken_rule(contract_cap, called, profit, commitment, owed, receipts, investors, balance, gross)
+
+
+@inlined
+def broken_rule(
+    contract_cap: float,
+    called: float,
+    profit: float,
+    commitment: float,
+    owed: float,
+    receipts: float,
+    investors: float,
+    balance: float,
+    gross: float,
+) -> float:
+    """Number of the rule of :func:`_check` that is broken, 0 if none, given sums of flows; `gross` says how large."""
     if owed > contract_cap * (1.0 + 1e-9) + 1e-9:
         return 2.0
     if abs(balance) > 1e-9 * gross or abs(owed - receipts) > 1e-9 * gross:

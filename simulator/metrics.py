@@ -710,6 +710,18 @@ def irr(flows: Floats, periods_per_year: float) -> tuple[float, int]:
     return rate, code
 
 
+def irr_scratch(n):
+    return np.zeros((1, n))
+
+
+@inner
+def irr_lanes(flows, number, periods_per_year, rates, codes, scratch):
+    for i in range(number):
+        for t in range(flows.shape[0]):
+            scratch[0, t] = flows[t, i]
+        rates[i], codes[i] = irr(scratch[0], periods_per_year)
+
+
 @kernel
 def irr_batch(flows: Floats, periods_per_year: float) -> tuple[Floats, Integers]:
     """Internal rate of return of each row of ``flows``.

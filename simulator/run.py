@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from simulator import chance, metrics, parameters, sampling
 from simulator import ledger as book_of
+from simulator.abreast import new_sheets, settle_abreast, suits
 from simulator.clauses import EACH_PARTICIPANT, new_tally
 from simulator.compiled import beside, compile_for, is_cached, is_kept
 from simulator.deal import INVESTORS, Deal, Finance, Range, fingerprint, outcome_of, structure_names
@@ -292,10 +293,34 @@ class Simulation:
         if has_cap:
             s = self.capped_names.index(name)
             capped = capped[:, self.caps.first[s] : self.caps.first[s + 1], :]
-        found = np.empty((n, book_of.METRICS))
         by_tranche = np.empty((n, len(paper_names(plan, name)), book_of.METRICS))
         by_payer = np.empty((n, len(plan.payer_names[name]), book_of.OF_PAYER + len(plan.years)))
         by_year = np.empty((n, len(plan.years)))
+        if book is None and suits(terms, plan.calendar):
+            by_metric = np.empty((book_of.METRICS, n))
+            settle_abreast(
+                values,
+                self.planned[name],
+                terms,
+                plan.calendar,
+                plan.measures,
+                plan.cohorts,
+                plan.blocks,
+                out,
+                stops,
+                np.ascontiguousarray(capped),
+                has_cap,
+                NOTHING_PUBLISHED,
+                new_tally(len(plan.outcome_names), len(plan.cohort_names)),
+                new_book_of(plan, name),
+                new_sheets(plan.calendar.periods, len(plan.years)),
+                by_metric,
+                by_year,
+                met,
+                NO_FLAGS if flags is None else flags,
+            )
+            return by_metric.T, by_tranche, by_payer, by_year
+        found = np.empty((n, book_of.METRICS))
         settle_draws(
             values,
             self.planned[name],

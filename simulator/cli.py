@@ -115,10 +115,9 @@ def run(
 
     loaded = load(deal, sets)
     names = _known_structures(loaded.structures, structures)
-    from simulator.run import TooLargeError, simulate, will_compile
+    from simulator.run import TooLargeError, simulate
 
-    if not quiet and will_compile():
-        click.echo("compiling the kernels, once for this installation; this takes some seconds", err=True)
+    _say_if_compiling(quiet)
     try:
         with _progress("draws", quiet) as progress:
             result = _until(
@@ -176,12 +175,10 @@ def compare(
     names = _known_structures(loaded.structures, structures)
     from simulator.compare import COMPARATORS, rows
     from simulator.compare import compare as compare_deal
-    from simulator.run import TooLargeError, will_compile
-    from simulator.worth import additional_worth
+    from simulator.run import TooLargeError
 
     others = _known_structures(dict.fromkeys((*COMPARATORS, *loaded.structures)), against, "comparator")
-    if not quiet and will_compile(additional_worth):
-        click.echo("compiling the kernels, once for this installation; this takes some seconds", err=True)
+    _say_if_compiling(quiet)
     try:
         with _progress("draws", quiet) as progress:
             data = _until(
@@ -341,12 +338,10 @@ def _answer(deal: str, module: str, question: str, options: dict[str, Any]) -> N
         asked["pilots"] = [_pilot(text, options["pilot_arm"]) for text in options["pilots"]]
         asked["arms"] = [_arm(text) for text in options["arms"]]
     ask = getattr(importlib.import_module(f"simulator.{module}"), question)
-    from simulator.run import TooLargeError, will_compile
-    from simulator.worth import additional_worth
+    from simulator.run import TooLargeError
 
     quiet = options["quiet"]
-    if not quiet and will_compile(additional_worth):
-        click.echo("compiling the kernels, once for this installation; this takes some seconds", err=True)
+    _say_if_compiling(quiet)
     try:
         with _progress("draws", quiet) as progress:
             data = ask(
@@ -512,10 +507,13 @@ def plot(
 
 
 def _say_if_compiling(quiet: bool) -> None:
-    from simulator.run import will_compile
+    """Say so, once, if kernels have to be compiled."""
+    from simulator.compiled import tell_when_compiling
 
-    if not quiet and will_compile():
-        _say("compiling the kernels, once for this installation; this takes some seconds")
+    if not quiet:
+        tell_when_compiling(
+            lambda: _say("compiling the kernels, once for this installation; this takes some seconds")
+        )
 
 
 @cli.command()
@@ -622,12 +620,9 @@ def stress(
 
     Reverse stress uses the first 10,000 draws.
     """
-    from simulator.run import will_compile
     from simulator.stress import stress as stress_deal
-    from simulator.worth import additional_worth
 
-    if not quiet and will_compile(additional_worth):
-        _say("compiling the kernels, once for this installation; this takes some seconds")
+    _say_if_compiling(quiet)
 
     def ask(number: int, reverse: bool = False) -> Any:
         with _progress("steps", quiet) as progress:
@@ -691,7 +686,6 @@ def solve(
     quiet: bool,
 ) -> None:
     """Which value of a term of DEAL gives a result, with its interval."""
-    from simulator.run import will_compile
     from simulator.solve import frontier as frontier_of
     from simulator.solve import solve as solve_deal
 
@@ -699,8 +693,7 @@ def solve(
         raise click.UsageError("give one of --so-that and --frontier; allowed: one of them")
     if so_that is not None and len(terms) != 1:
         raise click.UsageError(f"{len(terms)} terms for one equation; allowed: one --for with --so-that")
-    if not quiet and will_compile():
-        _say("compiling the kernels, once for this installation; this takes some seconds")
+    _say_if_compiling(quiet)
     if frontier is not None:
         metric = {"irr": "investor.irr.p50", "loss": "investor.probability_of_loss.probability"}[investor]
         data = frontier_of(deal, terms, frontier, investor=metric, draws=draws, seed=seed, sets=sets, threads=threads)
@@ -758,7 +751,6 @@ def sweep(
 
     The same command goes on with a sweep that was interrupted.
     """
-    from simulator.run import will_compile
     from simulator.sweep import pivots, summarised
     from simulator.sweep import sweep as sweep_deals
 
@@ -766,8 +758,7 @@ def sweep(
         from simulator.figures import check_name
 
         check_name(plot)
-    if not quiet and will_compile():
-        _say("compiling the kernels, once for this installation; this takes some seconds")
+    _say_if_compiling(quiet)
     try:
         with _progress("cells", quiet) as progress:
             manifest = sweep_deals(

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from numba import typeof
-from numba.core import caching
+from numba.core import caching, event
 from numba.core import config as numba_config
 from numba.core.registry import CPUDispatcher
 
@@ -223,6 +223,30 @@ def beside(program: str, given: Any) -> Iterator[None]:
     finally:
         child.kill()
         child.wait()
+
+
+class _Told(event.Listener):
+    """What numba calls when it begins to compile a function that is not on disk."""
+
+    say: Callable[[], None] | None = None
+
+    def on_start(self, event: Any) -> None:
+        """Tell whoever wanted to know, once."""
+        say, self.say = self.say, None
+        if say is not None:
+            say()
+
+    def on_end(self, event: Any) -> None:
+        """Do nothing."""
+
+
+_told = _Told()
+event.register("numba:compile", _told)
+
+
+def tell_when_compiling(say: Callable[[], None]) -> None:
+    """Call `say` when the next kernel is compiled that is not found on disk; never where all are found."""
+    _told.say = say
 
 
 def is_cached(function: Callable[..., Any]) -> bool:

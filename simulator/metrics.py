@@ -832,6 +832,10 @@ RANDOMISATIONS = 16
 """Independent randomisations of Sobol points; draw i belongs to randomisation i mod 16."""
 
 
+_SIDE_BY_SIDE = 64
+"""Sums that run beside each other, so that none waits for itself; a multiple of RANDOMISATIONS."""
+
+
 @kernel
 def column_moments(table: Floats, randomised: bool = False) -> Floats:
     """Count, mean and sum of squared deviations of each column of `table` [n, M], NaN left out; [M, 3].
@@ -839,25 +843,34 @@ def column_moments(table: Floats, randomised: bool = False) -> Floats:
     For blocks of draws on worker threads: two passes, without the interpreter lock. Of `randomised` draws, the first
     belonging to randomisation 0, a row goes on with the sums and the counts of each randomisation; [M, 35].
     """
-    columns = table.shape[1]
+    n, columns = table.shape
     found = np.zeros((columns, 3 + 2 * RANDOMISATIONS * randomised))
-    for i in range(table.shape[0]):  # row by row, as the table lies in memory; a column's sum is in order of draws
-        for m in range(columns):
-            x = table[i, m]
-            if not np.isnan(x):
-                found[m, 0] += 1.0
-                found[m, 1] += x
-                if randomised:
-                    found[m, 3 + i % RANDOMISATIONS] += x
-                    found[m, 3 + RANDOMISATIONS + i % RANDOMISATIONS] += 1.0
+    counts, sums = np.empty(_SIDE_BY_SIDE), np.empty(_SIDE_BY_SIDE)
     for m in range(columns):
-        if found[m, 0] > 0.0:
-            found[m, 1] /= found[m, 0]
-    for i in range(table.shape[0]):
-        for m in range(columns):
-            x = table[i, m]
-            if not np.isnan(x):
-                found[m, 2] += (x - found[m, 1]) * (x - found[m, 1])
+        column = table[:, m]
+        counts[:] = 0.0
+        sums[:] = 0.0
+        for first in range(0, n, _SIDE_BY_SIDE):
+            for j in range(min(_SIDE_BY_SIDE, n - first)):
+                x = column[first + j]
+                counts[j] += 1.0 if x == x else 0.0
+                sums[j] += x if x == x else 0.0
+        for j in range(_SIDE_BY_SIDE):
+            found[m, 0] += counts[j]
+            found[m, 1] += sums[j]
+            if randomised:
+                found[m, 3 + j % RANDOMISATIONS] += sums[j]
+                found[m, 3 + RANDOMISATIONS + j % RANDOMISATIONS] += counts[j]
+        if found[m, 0] == 0.0:
+            continue
+        mean = found[m, 1] / found[m, 0]
+        sums[:] = 0.0
+        for first in range(0, n, _SIDE_BY_SIDE):
+            for j in range(min(_SIDE_BY_SIDE, n - first)):
+                x = column[first + j]
+                sums[j] += (x - mean) * (x - mean) if x == x else 0.0
+        found[m, 1] = mean
+        found[m, 2] = sums.sum()
     return found
 
 
@@ -944,6 +957,13 @@ class Successes:
         if self.shares is not None:
             outcome = happened.astype(float)
             self.shares += by_randomisation(outcome if possible is None else np.where(possible, outcome, np.nan))
+
+    def merge(self, block: "Successes") -> None:
+        """Add what another counted in a later block of draws."""
+        self.successes += block.successes
+        self.draws += block.draws
+        if self.shares is not None and block.shares is not None:
+            self.shares += block.shares
 
     def probability(self) -> Probability:
         """Estimate for output."""

@@ -149,7 +149,7 @@ class Simulation:
             for name in self.names
         }
         self.capped_names = [name for name in plan.structure_names if plan.per_person_cap[name] >= 0]
-        if not is_cached(simulate_outcomes) and not is_cached(settle_draws):
+        if not is_cached(simulate_outcomes) and not all(is_cached(self.ledger(name)) for name in self.names):
             self._compile_side_by_side()
 
     def _compile_side_by_side(self) -> None:
@@ -159,8 +159,13 @@ class Simulation:
         with beside(_COMPILE_BESIDE, (self.plan, self.seed, self.names)):
             values, _ = self.values(0, 1)
             out, stops, _, capped = self._room(0)
-            clauses, cohorts = len(self.plan.clause_names[self.names[0]]), len(self.plan.cohort_names)
-            self.settle(self.names[0], values[:0], out, stops, capped, np.zeros((clauses, cohorts + 2), np.int64))
+            for name in {self.ledger(name): name for name in self.names}.values():  # one structure for each kernel
+                met = np.zeros((len(self.plan.clause_names[name]), len(self.plan.cohort_names) + 2), np.int64)
+                self.settle(name, values[:0], out, stops, capped, met)
+
+    def ledger(self, name: str) -> Callable[..., None]:
+        """Tell which kernel plays the ledger of a structure."""
+        return settle_abreast if suits(self.plan.structures[name], self.plan.calendar) else settle_draws
 
     @property
     def randomised(self) -> bool:
@@ -296,7 +301,7 @@ class Simulation:
         by_tranche = np.empty((n, len(paper_names(plan, name)), book_of.METRICS))
         by_payer = np.empty((n, len(plan.payer_names[name]), book_of.OF_PAYER + len(plan.years)))
         by_year = np.empty((n, len(plan.years)))
-        if book is None and suits(terms, plan.calendar):
+        if book is None and self.ledger(name) is settle_abreast:
             by_metric = np.empty((book_of.METRICS, n))
             settle_abreast(
                 values,
@@ -360,9 +365,13 @@ def compile_beside(plan: Plan, seed: int, names: list[str]) -> None:
     os.environ[_COMPILES_ALONE] = "yes"
     shared = Simulation(plan, seed, names)
     values, _ = shared.values(0, 1)
-    book, finance = new_book_of(plan, names[0]), plan.structures[names[0]].finance
+    book = new_book_of(plan, names[0])
     compile_for(metrics.irr, book.flows[0], 1.0)
-    compile_for(pay_out, values[0], finance, 1, 1, 1.0, 0.0, True, book.capital, book.paper, book.till, book.paid_to)
+    for name in names:
+        if shared.ledger(name) is settle_draws:
+            finance, row = plan.structures[name].finance, values[0]
+            compile_for(pay_out, row, finance, 1, 1, 1.0, 0.0, True, book.capital, book.paper, book.till, book.paid_to)
+            break
     shared.outcomes(0, values)
 
 
@@ -527,6 +536,28 @@ class Investors:
         """Begin to count."""
         self.hurdle, self.losses, self.total_losses = (Successes(self.randomised) for _ in range(3))
 
+    def count(self, rows: Floats) -> None:
+        """Count what becomes of the investors in a block of draws, from its metrics [draws, METRICS]."""
+        codes = rows[:, book_of.IRR_CODE]
+        for code, number in enumerate(np.bincount(codes[~np.isnan(codes)].astype(np.int64))):
+            if number > 0:
+                self.irr_codes[code] = self.irr_codes.get(code, 0) + int(number)
+        hurdle, multiple = rows[:, book_of.HURDLE], rows[:, book_of.MULTIPLE]
+        self.hurdle.add(hurdle == 1.0, ~np.isnan(hurdle))
+        defined, lost = ~np.isnan(multiple), multiple < 1.0 - metrics.LOSS_TOLERANCE
+        self.losses.add(lost, defined)
+        self.total_losses.add(multiple <= metrics.LOSS_TOLERANCE, defined)
+        self.loss.update(np.where(lost, 1.0 - multiple, np.nan), self.randomised)
+
+    def merge(self, block: Investors) -> None:
+        """Add what another counted in a later block of draws."""
+        for code, number in block.irr_codes.items():
+            self.irr_codes[code] = self.irr_codes.get(code, 0) + number
+        self.hurdle.merge(block.hurdle)
+        self.losses.merge(block.losses)
+        self.total_losses.merge(block.total_losses)
+        self.loss.merge(block.loss)
+
 
 @dataclass
 class FoundOfPayer:
@@ -665,6 +696,7 @@ class _Done:
 
     totals: Floats
     metrics: dict[str, Floats]
+    investors: dict[str, Investors]
     tranches: dict[str, Floats]
     payers: dict[str, Floats]
     years: dict[str, Floats]
@@ -725,7 +757,8 @@ class _NewBlock:
     def __init__(self, shared: Simulation, number: int) -> None:
         plan = shared.plan
         self.shared = shared
-        self.found = {name: np.empty((number, book_of.METRICS)) for name in shared.names}
+        # a metric's values lie together, as they are kept
+        self.found = {name: np.empty((book_of.METRICS, number)).T for name in shared.names}
         self.additional = {name: np.empty((number, len(plan.outcome_names))) for name in shared.names}
         self.tranches = {
             name: np.empty((number, len(paper_names(plan, name)), book_of.METRICS)) for name in shared.names
@@ -759,9 +792,13 @@ class _NewBlock:
             name: np.repeat(rows[:, book_of.COST : book_of.COST + 1], totals.shape[1], axis=1)
             for name, rows in found.items()
         }
+        investors = {name: Investors({}, randomised) for name in found}
+        for name, rows in found.items():
+            investors[name].count(rows)
         return _Done(
             totals=totals,
             metrics=found,
+            investors=investors,
             tranches=self.tranches,
             payers=self.payers,
             years=years,
@@ -941,14 +978,14 @@ def _add(
         if each.shares is not None:
             for r in range(metrics.RANDOMISATIONS):
                 each.shares[r] += done.flags[name][r :: metrics.RANDOMISATIONS].sum(axis=0, dtype=np.int64)
-        _add_investor(each.investors, rows)
+        each.investors.merge(done.investors[name])
         for n, own in enumerate([*each.tranches.values(), *([] if each.net is None else [each.net])]):
             its = np.ascontiguousarray(done.tranches[name][:, n])
             moments = metrics.column_moments(its, own.randomised)
             for key in own.series:
                 column = (OF_INVESTORS | OF_FUND)[key]
                 own.series[key].add(start, its[:, column], moments[column])
-            _add_investor(own, its)
+            own.count(its)
         each.guaranteed.add(rows[:, book_of.GUARANTOR_COST] > 0.005)
         each.paid.add(rows[:, book_of.PAYMENTS] > 0.0)
         for code, ended in each.ended.items():
@@ -975,18 +1012,6 @@ def _add_payer(plan: Plan, name: str, start: int, done: _Done, p: int, payer: Fo
     payer.deadweight.merge(CoMoments.of_row(done.payers_deadweight[name][p][0]))
     for o, pair in enumerate(payer.per_additional):
         pair.merge(CoMoments.of_row(done.payers_per_additional[name][p][o]))
-
-
-def _add_investor(each: Investors, rows: Floats) -> None:
-    codes = rows[:, book_of.IRR_CODE]
-    for code in np.unique(codes[~np.isnan(codes)]):
-        each.irr_codes[int(code)] = each.irr_codes.get(int(code), 0) + int(np.count_nonzero(codes == code))
-    hurdle, multiple = rows[:, book_of.HURDLE], rows[:, book_of.MULTIPLE]
-    each.hurdle.add(hurdle == 1.0, ~np.isnan(hurdle))
-    defined, lost = ~np.isnan(multiple), multiple < 1.0 - metrics.LOSS_TOLERANCE
-    each.losses.add(lost, defined)
-    each.total_losses.add(multiple <= metrics.LOSS_TOLERANCE, defined)
-    each.loss.update(np.where(lost, 1.0 - multiple, np.nan), each.randomised)
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -1289,8 +1314,3 @@ def available_threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def will_compile(*others: Callable[..., Any]) -> bool:
-    """Whether the kernels have to be compiled first, which takes some seconds once."""
-    return not (is_cached(simulate_outcomes) and is_cached(settle_draws) and all(map(is_cached, others)))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from simulator import metrics
 from simulator.clauses import Measures, Tally
-from simulator.compiled import inlined, inner, part
+from simulator.compiled import compile_for, inlined, inner, part
 from simulator.ledger import (
     BROKEN,
     BY_POLICY,
@@ -153,7 +153,7 @@ def suits(terms: Terms, calendar: Calendar) -> bool:
         and (terms.clauses["until"] == NO_END).all()
         and (terms.costs["deferred_at"] < 0).all()
         and np.isin(terms.costs["party"], ALONE).all()
-        and terms.agreed == 0
+        and terms.agreed == terms.carried_forward == 0
         and terms.of_payments_at < 0
         and calendar.fails_at < 0
     )
@@ -169,6 +169,18 @@ def new_sheets(periods: int, years: int) -> Sheets:
         by_year=np.zeros((years, LANES)),
         irr=metrics.irr_scratch(periods + 1),
     )
+
+
+def compile_last_parts() -> None:
+    """Compile what the kernel below needs last, for another process to find; see :func:`simulator.compiled.beside`."""
+    sheets = new_sheets(1, 1)
+    lane, investor, found = sheets.lane, sheets.investor, sheets.found
+    compile_for(metrics.irr_lanes, investor, 1, 1.0, found, found, sheets.irr)
+    compile_for(_finish, 1, True, lane, found)
+    compile_for(_measure_investor, 1, 1.0, lane, investor, found)
+    compile_for(_sum_by_year, 1, np.zeros(1, np.int64), sheets.sheet, sheets.by_year)
+    compile_for(_sum_money, 1, 1.0, lane, sheets.sheet, investor, found)
+    compile_for(_run_tills, 1, lane, sheets.sheet, investor)
 
 
 @inner

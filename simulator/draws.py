@@ -59,7 +59,6 @@ def simulate_outcomes(
     calendar: Calendar,
     frailty_at: int,
     hazard_at: int,
-    by_people: bool,
     caps: CapTable,
     chances: Chances,
     records: Any,
@@ -77,7 +76,8 @@ def simulate_outcomes(
     chances
         Scratch.
     records
-        Scratch of what was verified of each person of a draw [O, most people], whole numbers or amounts.
+        Scratch of what was verified of each person of a draw [O, most people], whole numbers or amounts; None where
+        nobody is drawn alone. The kernel is compiled for one or the other.
     out
         Arrays as for one draw, with a leading axis of draws. The people referred are there already.
     stops
@@ -99,7 +99,7 @@ def simulate_outcomes(
         first, last, periods = calendar.first, calendar.last, calendar.periods
         stop = policy_stop(v, hazard_at, keys, points, d, draw, first, last, periods, calendar.a_year)
         stops[d] = stop
-        if by_people:
+        if records is not None:
             draw_people(v, table, segments, cohorts, blocks, keys, draw, frailty_at, chances, one, records)
             if caps.limit_at.size > 0:
                 capped[d] = 0.0

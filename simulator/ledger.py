@@ -425,7 +425,7 @@ def _settle(
     if terms.year_cap_at >= 0:
         room = max(v[terms.year_cap_at] - totals[1], 0.0)
         if amount > room:
-            if terms.carried_forward:
+            if holders is not None and terms.carried_forward == 1:
                 so_far[k, CARRIED] += amount - room
             amount, reason = room, YEAR_CAP
     if holders is not None and terms.payers.size > 0 and amount > 0.0:
@@ -526,8 +526,8 @@ def _settle_period(
     Parameters
     ----------
     holders
-        The capital and the flows of the investors' paper, which a hurdle looks at. None where there is neither a hurdle
-        nor a payer with rules of its own: nothing is compiled for them.
+        The capital and the flows of the investors' paper, which a hurdle looks at. None where there is no hurdle, no
+        payer with rules of its own and nothing carried forward: nothing is compiled for them.
     at
         Period in which it is paid.
     closed, cause, gap
@@ -546,28 +546,22 @@ def _settle_period(
     payable = 0.0
     for k in range(clauses.size):
         clause = clauses[k]
-        if new_year and so_far[k, CARRIED] > 0.0:
-            raw = so_far[k, CARRIED]
-            so_far[k, CARRIED] = 0.0
-            payable += _settle(v, terms, k, number, raw, 0.0, book, holders, t, at)
-        if holders is not None and new_year and terms.payers.size > 0:
-            payable += _paid_from_before(v, terms, k, number, book, at)
+        if holders is not None and new_year:
+            if so_far[k, CARRIED] > 0.0:
+                raw = so_far[k, CARRIED]
+                so_far[k, CARRIED] = 0.0
+                payable += _settle(v, terms, k, number, raw, 0.0, book, holders, t, at)
+            if terms.payers.size > 0:
+                payable += _paid_from_before(v, terms, k, number, book, at)
         if t > closed and clause.scope != CONTRACT:
             continue
         rise = 1.0
-        blocked = _falls_away(clause, triggered)
         if clause.index_at >= 0:
             rise = _index(v[clause.index_at], t, calendar.step, clause.base)
-        if clause.scope == EACH_PARTICIPANT:
-            if buckets[k, t, QUANTITY] > 0.0 and not blocked:
-                state[k, number, MET] = 1
-                triggered |= clause.bit
-                settled[k, number, UNCAPPED_MONEY] += buckets[k, t, GROSS] * rise
-                raw = buckets[k, t, MONEY] * rise
-                payable += _settle(v, terms, k, number, raw, buckets[k, t, QUANTITY], book, holders, t, at)
-        elif clause.scope in (EACH_COHORT, POOLED):
-            low, high = (0, number) if clause.scope == EACH_COHORT else (number, number + 1)
-            for column in range(low, high):
+        low, high = (0, number) if clause.scope == EACH_COHORT else (number, number + 1)
+        for column in range(low, high):
+            quantity = 0.0
+            if clause.scope in (EACH_COHORT, POOLED):
                 if state[k, column, DUE_AT] != t:
                     continue
                 state[k, column, SETTLED] = 1
@@ -597,29 +591,35 @@ def _settle_period(
                         if clause.less & clauses[j].bit:
                             raw -= totals[2 + j]
                     raw = max(raw, 0.0)
-                if met:
-                    state[k, column, MET] = 1
-                    triggered |= clause.bit
-                settled[k, column, UNCAPPED_MONEY] += raw
-                if raw > 0.0 or quantity > 0.0:
-                    payable += _settle(v, terms, k, column, raw, quantity, book, holders, t, at)
-        else:
-            if clause.due == WHEN_REFERRED:
-                raw = v[clause.rate_at] * _newly_paid_for(v, clause, book.flows[REFERRED], t, stop)
-            elif clause.due == AT_AN_EARLY_END:
-                raw = 0.0
-                if t == stop + 1 and (clause.ended_by >> cause) & 1 == 1:
-                    raw = _compensation(
-                        v, clause, terms.points, rows, parts, number, people_in, verified, arms, published, scratch
-                    )
+                gross = raw
+            elif clause.scope == EACH_PARTICIPANT:
+                quantity = buckets[k, t, QUANTITY]
+                raw, gross = buckets[k, t, MONEY] * rise, buckets[k, t, GROSS] * rise
+                met = quantity > 0.0 and not _falls_away(clause, triggered)
+                if not met:
+                    continue
             else:
-                raw = _fee_due(clause.due, calendar.first, calendar.last, t, stop, v[clause.rate_at], gap)
-            raw *= rise
-            if raw > 0.0 and not blocked:
-                state[k, number, MET] = 1
+                if clause.due == WHEN_REFERRED:
+                    raw = v[clause.rate_at] * _newly_paid_for(v, clause, book.flows[REFERRED], t, stop)
+                elif clause.due == AT_AN_EARLY_END:
+                    raw = 0.0
+                    if t == stop + 1 and (clause.ended_by >> cause) & 1 == 1:
+                        raw = _compensation(
+                            v, clause, terms.points, rows, parts, number, people_in, verified, arms, published, scratch
+                        )
+                else:
+                    raw = _fee_due(clause.due, calendar.first, calendar.last, t, stop, v[clause.rate_at], gap)
+                raw *= rise
+                gross = raw
+                met = raw > 0.0 and not _falls_away(clause, triggered)
+                if not met:
+                    continue
+            if met:
+                state[k, column, MET] = 1
                 triggered |= clause.bit
-                settled[k, number, UNCAPPED_MONEY] += raw
-                payable += _settle(v, terms, k, number, raw, 0.0, book, holders, t, at)
+            settled[k, column, UNCAPPED_MONEY] += gross
+            if raw > 0.0 or quantity > 0.0:
+                payable += _settle(v, terms, k, column, raw, quantity, book, holders, t, at)
     return payable, triggered
 
 
@@ -650,9 +650,6 @@ def _lay_out(
     book.so_far[:] = 0.0
     book.totals[:] = 0.0
     busy[:] = False
-    if terms.carried_forward == 1:
-        for t in range(1, calendar.periods + 1):
-            busy[t] = calendar.year[t] != calendar.year[t - 1]
     now: Any = np.int64(0)  # of this type, or functions would be compiled for the constant and for variables
     _tally(outcomes.people, outcomes.counts, blocks, stop, tally.people, tally.verified, tally.additional)
     _due_dates(clauses, terms.reads, outcomes.when, cohorts, blocks, stop, now, tally.people, state, busy)
@@ -688,6 +685,8 @@ def play_clauses(
     column: int,
 ) -> float:
     """Play the clauses of one draw alone, where nothing but policy ends the service and no clause looks at an account.
+
+    Nor does a payer have rules of its own, and nothing is carried forward to another year.
 
     Adds what is paid to a column of `receipts` [T + 2, any], and fills the people referred in `book.flows` and all that
     the book holds of clauses. The other parameters are those of :func:`play`.

@@ -6,6 +6,7 @@ the result is the same, byte for byte, for any number of threads.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import threading
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from simulator import chance, metrics, parameters, sampling
 from simulator import ledger as book_of
-from simulator.abreast import new_sheets, settle_abreast, suits
+from simulator.abreast import compile_last_parts, new_sheets, settle_abreast, suits
 from simulator.clauses import EACH_PARTICIPANT, new_tally
 from simulator.compiled import beside, compile_for, is_cached, is_kept
 from simulator.deal import INVESTORS, Deal, Finance, Range, fingerprint, outcome_of, structure_names
@@ -142,26 +143,35 @@ class Simulation:
             self.source = sampling.source(plan, self.value_keys, self.keys, influences)
             self.points = self.source.places
         self.caps = cap_table(plan)
+        self.capped_names = [name for name in plan.structure_names if plan.per_person_cap[name] >= 0]
+        self.planned: dict[str, Floats] = {}
+        if self.names and not is_cached(simulate_outcomes) and not all(is_cached(self.ledger(n)) for n in self.names):
+            with self._another_process():
+                self._plan_costs()
+                self._compile_ledgers()
+        else:
+            self._plan_costs()
+
+    def _plan_costs(self) -> None:
+        plan = self.plan
         people = np.zeros(plan.blocks.size, np.int64)
         refer_people(plan.expected, plan.cohorts, plan.blocks, people)
-        self.planned = {
-            name: planned_costs(plan.expected, plan.structures[name], plan.calendar, people, plan.blocks)
-            for name in self.names
-        }
-        self.capped_names = [name for name in plan.structure_names if plan.per_person_cap[name] >= 0]
-        if not is_cached(simulate_outcomes) and not all(is_cached(self.ledger(name)) for name in self.names):
-            self._compile_side_by_side()
+        for name in self.names:
+            structure = plan.structures[name]
+            self.planned[name] = planned_costs(plan.expected, structure, plan.calendar, people, plan.blocks)
 
-    def _compile_side_by_side(self) -> None:
-        """Compile the ledger here while another process compiles the outcomes, as each takes half of a minute."""
-        if _COMPILES_ALONE in os.environ or available_threads() < 2 or not is_kept(simulate_outcomes) or not self.names:
-            return
-        with beside(_COMPILE_BESIDE, (self.plan, self.seed, self.names)):
-            values, _ = self.values(0, 1)
-            out, stops, _, capped = self._room(0)
-            for name in {self.ledger(name): name for name in self.names}.values():  # one structure for each kernel
-                met = np.zeros((len(self.plan.clause_names[name]), len(self.plan.cohort_names) + 2), np.int64)
-                self.settle(name, values[:0], out, stops, capped, met)
+    def _another_process(self) -> contextlib.AbstractContextManager[None]:
+        """Compile the outcomes in another process, as they take as long as the ledger; nothing where that is in vain."""
+        if _COMPILES_ALONE in os.environ or available_threads() < 2 or not is_kept(simulate_outcomes):
+            return contextlib.nullcontext()
+        return beside(_COMPILE_BESIDE, (self.plan, self.seed, self.names))
+
+    def _compile_ledgers(self) -> None:
+        values, _ = self.values(0, 1)
+        out, stops, _, capped = self._room(0)
+        for name in {self.ledger(name): name for name in self.names}.values():  # one structure for each kernel
+            met = np.zeros((len(self.plan.clause_names[name]), len(self.plan.cohort_names) + 2), np.int64)
+            self.settle(name, values[:0], out, stops, capped, met)
 
     def ledger(self, name: str) -> Callable[..., None]:
         """Tell which kernel plays the ledger of a structure."""
@@ -231,8 +241,8 @@ class Simulation:
             room = self._room(n)
         out, stops, totals, capped = room
         most = refer_all(values, plan.cohorts, plan.blocks, out.people)
-        if records is None:
-            records = np.zeros((len(plan.outcome_names), most if plan.people else 0), record_type(plan))
+        if records is None and plan.people:
+            records = np.zeros((len(plan.outcome_names), most), record_type(plan))
         simulate_outcomes(
             start,
             values,
@@ -245,7 +255,6 @@ class Simulation:
             plan.calendar,
             plan.frailty_at,
             plan.hazard_at,
-            plan.people,
             self.caps,
             new_chances(len(plan.outcome_names), plan.segments.share_at.size, plan.blocks.size),
             records,
@@ -363,16 +372,19 @@ compile_beside(*pickle.loads(given))
 def compile_beside(plan: Plan, seed: int, names: list[str]) -> None:
     """Compile what another process, which compiles the ledger, will find in the cache: first what it needs last."""
     os.environ[_COMPILES_ALONE] = "yes"
-    shared = Simulation(plan, seed, names)
+    shared = Simulation(plan, seed, [])
     values, _ = shared.values(0, 1)
-    book = new_book_of(plan, names[0])
-    compile_for(metrics.irr, book.flows[0], 1.0)
-    for name in names:
-        if shared.ledger(name) is settle_draws:
-            finance, row = plan.structures[name].finance, values[0]
-            compile_for(pay_out, row, finance, 1, 1, 1.0, 0.0, True, book.capital, book.paper, book.till, book.paid_to)
-            break
+    kernels = {shared.ledger(name) for name in names}
+    if settle_abreast in kernels:
+        compile_last_parts()
+    if settle_draws in kernels:
+        book, finance, row = new_book_of(plan, names[0]), plan.structures[names[0]].finance, values[0]
+        compile_for(metrics.irr, book.flows[0], 1.0)
+        compile_for(pay_out, row, finance, 1, 1, 1.0, 0.0, True, book.capital, book.paper, book.till, book.paid_to)
     shared.outcomes(0, values)
+    for table in (np.zeros((1, 2)), np.zeros((2, 1)).T):
+        compile_for(metrics.column_moments, table, False)
+    compile_for(metrics.pair_moments, np.zeros((1, 2)), np.zeros((1, 2)), False)
 
 
 PILOT = Replicates(-1, -1, -1)

@@ -248,7 +248,7 @@ def test_the_first_run_compiles_outcomes_in_a_process_beside(tmp_path):
         "run.beside = lambda *a: seen.append(a[0]) or real(*a)\n"
         "run.simulate(load('scenarios/augsburg.yaml'), 10)\n"
         "print(len(seen), sum(run.simulate_outcomes.stats.cache_hits.values()),"
-        " sum(run.settle_draws.stats.cache_hits.values()))"
+        " sum(run.settle_abreast.stats.cache_hits.values()))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],

@@ -27,7 +27,7 @@ LAYERS = [
     {"doubts", "fund", "holding", "paper_words"},
     {"checks", "ledger", "reference"},
     {"dealfile", "worth"},
-    {"plan", "observed", "draws", "terms"},
+    {"plan", "observed", "abreast", "draws", "terms"},
     {"parameters", "sampling", "variants"},
     {"run"},
     {"explain", "three_ms", "budget", "benefit"},
@@ -59,6 +59,7 @@ KERNELS = {
     "fund",
     "ledger",
     "worth",
+    "abreast",
     "draws",
 }
 DESCRIPTION = {

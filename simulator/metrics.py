@@ -1,9 +1,10 @@
 """Measures of one flow vector, and estimates of them over many draws.
 
-The first half holds compiled kernels that take *one* flow vector: ``float64[T + 1]``, the flow at the
-end of period ``t`` for ``t = 0 … T``, seen by the investor. Negative is money paid in, positive is
-money received. Amounts may be in any unit of money: every kernel is free of scale. Flows are taken as
-they are, so a ledger should set the residue of its own rounding to exactly zero before it calls.
+The first half holds compiled kernels that take *one* flow vector (`irr_lanes` takes many at once):
+``float64[T + 1]``, the flow at the end of period ``t`` for ``t = 0 … T``, seen by the investor. Negative
+is money paid in, positive is money received. Amounts may be in any unit of money: every kernel is free
+of scale. Flows are taken as they are, so a ledger should set the residue of its own rounding to exactly
+zero before it calls.
 
 The second half turns draws into estimates that carry their error: running moments that merge in a
 fixed order, quantiles with order-statistic intervals, Wilson intervals, expected shortfall, and the
@@ -45,6 +46,7 @@ LOSS_TOLERANCE = 1e-9
 """How far below 1 a multiple must be to count as a loss, and how near 1 counts as 1."""
 
 _RESCALE = -1
+_UNSETTLED = -2
 _EPSILON = 2.220446049250313e-16
 _LARGEST_LOG = math.log(1e150)
 
@@ -302,7 +304,8 @@ def _sides(c: Floats, x: float) -> tuple[float, float, float, float]:
 def _bracketed(c: Floats, lo: float, hi: float, sign: float, x: float) -> float:
     """Root x in [lo, hi] of Σ c_t exp(t x), whose sign is ``−sign`` at lo and ``sign`` at hi.
 
-    Halley's steps from ``x``; bisection where a step leaves the bracket or does not halve the last one.
+    Halley's steps from ``x``; bisection where a step leaves the bracket or does not halve the last one. A step is the
+    last when it is small and h so near to zero that a root is near (the slope changes by n² / 4 at most for each x).
     """
     n = c.size
     last = hi - lo
@@ -323,7 +326,7 @@ def _bracketed(c: Floats, lo: float, hi: float, sign: float, x: float) -> float:
             return x
         if slope > 0.0 and abs(h) < 1e300:
             step = -2.0 * h * slope / max(2.0 * slope * slope - h * bend, slope * slope)
-            if abs(step) * n <= 3e-5 and step * step * n * n * n <= 1e-9 * slope:
+            if abs(step) * n <= 3e-5 and step * step * n * n * n <= 1e-9 * slope and abs(h) * n * n <= slope * slope:
                 return min(max(x + step, lo), hi)
             if abs(step) < 0.5 * last and lo < x + step < hi:
                 last = abs(step)
@@ -505,23 +508,43 @@ def _bound_on_roots(c: Floats, end: float) -> int:
     return single_changes if single_changes < n else -1
 
 
+@part
+def _where_to_look(c: Floats, ratio: float) -> tuple[float, int]:
+    """Sign of the root x that `irr` takes, and the code, as far as bounds on the number of roots tell.
+
+    Where they say that either side of zero has one root, the one with the sign of the gain is taken. Where they leave
+    it open the code is `_UNSETTLED`, and the sign 0 unless the roots are none or two, all of one sign.
+    """
+    above = _bound_on_roots(c, 1.0)
+    below = _bound_on_roots(c, -1.0) if 0 <= above <= 2 else -1
+    if below < 0 or above + below > 2:
+        return 0.0, _UNSETTLED
+    if above + below == 0:
+        return 0.0, NO_ROOT
+    if above + below == 1:
+        return (-1.0 if above == 1 else 1.0), FOUND
+    if above != below:
+        return (-1.0 if above == 2 else 1.0), _UNSETTLED
+    if abs(ratio - 1.0) > LOSS_TOLERANCE:
+        return (-1.0 if ratio > 1.0 else 1.0), SEVERAL_ROOTS
+    return 0.0, _UNSETTLED
+
+
 @kernel
 def _many_changes(c: Floats, ratio: float, x: float, periods_per_year: float) -> tuple[float, int]:
     """Rate and code where the flows change sign more than once (``c`` trimmed of zeros at its ends)."""
-    above = _bound_on_roots(c, 1.0)
-    below = _bound_on_roots(c, -1.0) if 0 <= above <= 1 else -1
-    if below >= 0:
-        if above + below == 0:
-            return math.nan, NO_ROOT
-        if above + below == 1:
-            lo, hi = _outer_bounds(c)
-            if above == 1:
-                hi = 0.0
-                sign = -math.copysign(1.0, c[0])
-            else:
-                lo = 0.0
-                sign = math.copysign(1.0, c[c.size - 1])
-            return _annual(_bracketed(c, lo, hi, sign, x), periods_per_year), FOUND
+    side, code = _where_to_look(c, ratio)
+    if code == NO_ROOT:
+        return math.nan, NO_ROOT
+    if code != _UNSETTLED:
+        lo, hi = _outer_bounds(c)
+        if side < 0.0:
+            hi = 0.0
+            sign = -math.copysign(1.0, c[0])
+        else:
+            lo = 0.0
+            sign = math.copysign(1.0, c[c.size - 1])
+        return _annual(_bracketed(c, lo, hi, sign, x), periods_per_year), code
 
     roots = _isolate(c)
     if roots.size == 0:
@@ -710,16 +733,213 @@ def irr(flows: Floats, periods_per_year: float) -> tuple[float, int]:
     return rate, code
 
 
-def irr_scratch(n):
-    return np.zeros((1, n))
+# Flow vectors side by side: a row is a period and a *lane* is a vector, so that a processor works on as many
+# lanes at once as its registers hold. The steps are those of `irr` from a rate of zero, without a bracket,
+# on sums over all flows; what they do not settle is left to `irr`. A lane never sees another.
+
+LANES = 64
+"""Flow vectors that `irr_lanes` works on side by side."""
+
+# Rows of its scratch, a number for each lane. Discounted flows and their sizes are summed (0), these sums
+# summed over the periods (1), and those again (2); then the state of the search.
+_NET0, _NET1, _NET2, _GROSS0, _GROSS1, _GROSS2 = (LANES * row for row in range(6))
+_POWER, _FACTOR, _X, _LOG, _OPEN, _SIDE, _UPHILL, _SIGN, _CHANGES = (LANES * row for row in range(6, 15))
+_COPY = LANES * 15
+
+_PASSES = 6
+_AT_ONCE = 8
+"""Rows that are summed between a load and a store of the sums."""
+
+
+def irr_scratch(rows: int) -> Floats:
+    """Scratch of `irr_lanes` for flow vectors of this many rows or fewer."""
+    return np.zeros(_COPY + rows)
+
+
+@inlined
+def _count_changes(flows: Floats, s: Floats) -> None:
+    """Count the changes of sign of every lane, and keep the sign of its last flow (0 where all are zero)."""
+    for w in range(LANES):
+        s[_SIGN + w] = 0.0
+        s[_CHANGES + w] = 0.0
+    for t in range(flows.shape[0]):
+        for w in range(LANES):
+            f = flows[t, w]
+            sign = s[_SIGN + w]
+            s[_CHANGES + w] += 1.0 if f * sign < 0.0 else 0.0
+            s[_SIGN + w] = 1.0 if f > 0.0 else (-1.0 if f < 0.0 else sign)
+
+
+@inlined
+def _sum_lanes(flows: Floats, s: Floats) -> None:
+    """Sum the flows of every lane, discounted by the powers of its factor, and their sizes."""
+    n = flows.shape[0]
+    for w in range(LANES):
+        s[_POWER + w] = 1.0
+        s[_NET0 + w] = s[_NET1 + w] = s[_NET2 + w] = 0.0
+        s[_GROSS0 + w] = s[_GROSS1 + w] = s[_GROSS2 + w] = 0.0
+    rest = n % _AT_ONCE
+    for t in range(0, n - rest, _AT_ONCE):
+        for w in range(LANES):
+            factor, power = s[_FACTOR + w], s[_POWER + w]
+            net0, net1, net2 = s[_NET0 + w], s[_NET1 + w], s[_NET2 + w]
+            gross0, gross1, gross2 = s[_GROSS0 + w], s[_GROSS1 + w], s[_GROSS2 + w]
+            for k in range(_AT_ONCE):
+                a = flows[t + k, w] * power
+                power *= factor
+                net0 += a
+                net1 += net0
+                net2 += net1
+                gross0 += abs(a)
+                gross1 += gross0
+                gross2 += gross1
+            s[_POWER + w] = power
+            s[_NET0 + w], s[_NET1 + w], s[_NET2 + w] = net0, net1, net2
+            s[_GROSS0 + w], s[_GROSS1 + w], s[_GROSS2 + w] = gross0, gross1, gross2
+    for t in range(n - rest, n):
+        for w in range(LANES):
+            a = flows[t, w] * s[_POWER + w]
+            s[_POWER + w] *= s[_FACTOR + w]
+            s[_NET0 + w] += a
+            s[_NET1 + w] += s[_NET0 + w]
+            s[_NET2 + w] += s[_NET1 + w]
+            s[_GROSS0 + w] += abs(a)
+            s[_GROSS1 + w] += s[_GROSS0 + w]
+            s[_GROSS2 + w] += s[_GROSS1 + w]
+
+
+@inlined
+def _step_lanes(n: int, s: Floats) -> None:
+    """Halley's step of every open lane, on h = log(receipts / payments); the last closes it.
+
+    Sums of sums weigh the flow of period t with n − t, and sums of those with (n − t)(n − t + 1) / 2, which give the
+    mean times and their variances. Nothing is closed by a slope near zero, by sums so small that digits may be lost, on
+    the wrong side of a rate of zero, or by a root that has another between itself and zero.
+    """
+    for w in range(LANES):
+        z = s[_NET0 + w] / s[_GROSS0 + w]  # h is 2 atanh(z), here by a Padé approximant
+        s[_LOG + w] = z * (30.0 - 8.0 * z * z) / (15.0 - 9.0 * z * z)
+    for w in range(LANES):
+        if s[_OPEN + w] > 0.0 and abs(s[_NET0 + w]) > 0.5 * s[_GROSS0 + w]:
+            s[_LOG + w] = math.log((s[_GROSS0 + w] + s[_NET0 + w]) / (s[_GROSS0 + w] - s[_NET0 + w]))
+    scale = 1e9 * n * n * n
+    for w in range(LANES):
+        received = s[_GROSS0 + w] + s[_NET0 + w]
+        paid = s[_GROSS0 + w] - s[_NET0 + w]
+        mean_p = (s[_GROSS1 + w] + s[_NET1 + w]) / received
+        mean_q = (s[_GROSS1 + w] - s[_NET1 + w]) / paid
+        square_p = 2.0 * (s[_GROSS2 + w] + s[_NET2 + w]) / received - mean_p
+        square_q = 2.0 * (s[_GROSS2 + w] - s[_NET2 + w]) / paid - mean_q
+        h = s[_LOG + w]
+        slope = mean_q - mean_p
+        bend = (square_p - mean_p * mean_p) - (square_q - mean_q * mean_q)
+        below = 2.0 * slope * slope - h * bend
+        least = slope * slope
+        step = -2.0 * h * slope / (below if below > least else least)
+        going = s[_OPEN + w]
+        x = s[_X + w] + (step if going > 0.0 else 0.0)
+        small = (step * step * scale <= abs(slope)) & (abs(slope) >= 1e-5 * n) & (s[_GROSS0 + w] >= 1e-150)
+        right = (x * s[_SIDE + w] >= 0.0) & (slope * s[_UPHILL + w] >= 0.0)
+        s[_X + w] = x
+        s[_OPEN + w] = 0.0 if small & right else going
+    for w in range(LANES):
+        if s[_OPEN + w] > 0.0:
+            s[_FACTOR + w] = math.exp(s[_X + w])
+
+
+@part
+def _copy_lane(flows: Floats, w: int, row: Floats) -> tuple[int, int, float]:
+    """Copy a lane into a row; return its first and last flow that is not zero, and the size of the smallest."""
+    first = -1
+    last = -1
+    smallest = math.inf
+    for t in range(flows.shape[0]):
+        row[t] = flows[t, w]
+        if row[t] != 0.0:
+            smallest = min(smallest, abs(row[t]))
+            last = t
+            if first < 0:
+                first = t
+    return first, last, smallest
+
+
+@inlined
+def _sort_lanes(flows: Floats, number: int, rates: Floats, codes: Floats | Integers, s: Floats) -> None:
+    """Settle lanes without a root, open those that have one or may have two, and call the others `_UNSETTLED`."""
+    row = s[_COPY:]
+    for w in range(LANES):
+        s[_OPEN + w] = s[_SIDE + w] = s[_UPHILL + w] = 0.0
+    for w in range(number):
+        gross, net, changes = s[_GROSS0 + w], s[_NET0 + w], s[_CHANGES + w]
+        codes[w] = _UNSETTLED
+        if not 1e-100 <= gross <= 1e100:
+            continue
+        if changes == 0.0:
+            rates[w], codes[w] = (-1.0, TOTAL_LOSS) if s[_SIGN + w] < 0.0 else (math.nan, NO_INVESTMENT)
+            continue
+        if not abs(net) >= 1e-9 * gross:
+            continue
+        codes[w] = FOUND
+        if changes > 1.0:
+            first, last, smallest = _copy_lane(flows, w, row)
+            if smallest < 1e-250 * gross:  # a root it makes may lie beyond the range of powers
+                codes[w] = _UNSETTLED
+                continue
+            side, codes[w] = _where_to_look(row[first : last + 1], (gross + net) / (gross - net))
+            if side == 0.0:
+                rates[w] = math.nan
+                continue
+            if codes[w] == _UNSETTLED:
+                codes[w] = SEVERAL_ROOTS  # if it finds one there are two
+            s[_SIDE + w] = side
+            s[_UPHILL + w] = -side if net > 0.0 else side
+        s[_OPEN + w] = 1.0
 
 
 @inner
-def irr_lanes(flows, number, periods_per_year, rates, codes, scratch):
-    for i in range(number):
-        for t in range(flows.shape[0]):
-            scratch[0, t] = flows[t, i]
-        rates[i], codes[i] = irr(scratch[0], periods_per_year)
+def irr_lanes(
+    flows: Floats, number: int, periods_per_year: float, rates: Floats, codes: Floats | Integers, scratch: Floats
+) -> None:
+    """Internal rate of return of flow vectors that lie side by side, as from `irr`.
+
+    A lane's rate and code depend on its own flows and the number of rows, to the last bit. Codes are those of `irr`,
+    rates agree with it but for rounding.
+
+    Parameters
+    ----------
+    flows
+        ``float64[T + 1, LANES]``, a flow vector a column; not changed.
+    number
+        Vectors to work on, the first of them; what is in other columns does not matter.
+    periods_per_year
+        Periods in a year.
+    rates, codes
+        At least ``[number]``, of floats and of whole numbers of any type: the first ``number`` are filled.
+    scratch
+        From `irr_scratch`; its contents before do not matter, and after mean nothing.
+    """
+    n = flows.shape[0]
+    for w in range(LANES):
+        scratch[_X + w] = 0.0
+        scratch[_FACTOR + w] = 1.0
+    _count_changes(flows, scratch)
+    _sum_lanes(flows, scratch)
+    _sort_lanes(flows, number, rates, codes, scratch)
+    for again in range(_PASSES):
+        if again > 0:
+            _sum_lanes(flows, scratch)
+        _step_lanes(n, scratch)
+        left = 0.0
+        for w in range(LANES):
+            left = max(left, scratch[_OPEN + w])
+        if left == 0.0:
+            break
+    for w in range(number):
+        if scratch[_OPEN + w] > 0.0 or codes[w] == _UNSETTLED:
+            _copy_lane(flows, w, scratch[_COPY:])
+            rates[w], codes[w] = irr(scratch[_COPY : _COPY + n], periods_per_year)
+        elif codes[w] == FOUND or codes[w] == SEVERAL_ROOTS:
+            rates[w] = _annual(scratch[_X + w], periods_per_year)
 
 
 @kernel
@@ -736,12 +956,19 @@ def irr_batch(flows: Floats, periods_per_year: float) -> tuple[Floats, Integers]
     Returns
     -------
     rates, codes
-        ``float64[n]`` and ``int64[n]``, as from `irr`.
+        ``float64[n]`` and ``int64[n]``, as from `irr` but for rounding.
     """
-    rates = np.empty(flows.shape[0])
-    codes = np.empty(flows.shape[0], dtype=np.int64)
-    for k in range(flows.shape[0]):
-        rates[k], codes[k] = irr(flows[k], periods_per_year)
+    size, n = flows.shape
+    rates = np.empty(size)
+    codes = np.empty(size, dtype=np.int64)
+    columns = np.zeros((n, LANES))
+    scratch = np.empty(_COPY + n)
+    for start in range(0, size, LANES):
+        number = min(LANES, size - start)
+        for w in range(number):
+            for t in range(n):
+                columns[t, w] = flows[start + w, t]
+        irr_lanes(columns, number, periods_per_year, rates[start:], codes[start:], scratch)
     return rates, codes
 
 

@@ -164,6 +164,26 @@ def test_roots_that_rounding_cannot_separate_are_one(times):
         assert m.irr(vector, 1.0)[1] == m.FOUND
 
 
+@pytest.mark.parametrize(
+    "vector",
+    [
+        (-3, 0, 9, -6, 9, 6, -9, 0, 3),
+        (-3, 2, 5, -4, 3, 4, -5, -2, 3),
+        (5, -8, 6, -8, -2, 8, -6, 8, -5),
+        (-1.0, 683.5525067378433, 683.5525067378433, -1.0),
+    ],
+)
+def test_a_search_that_begins_where_the_present_value_is_flat_does_not_end_there(vector):
+    """Receipts and payments of these have the same mean time."""
+    for scale in (1.0, 7.7):
+        value, what = m.irr(flows(*vector) * scale, 1.0)
+        assert what == (m.SEVERAL_ROOTS if len(vector) == 4 else m.FOUND)
+        assert abs(relative_value(flows(*vector), value, 1.0)) < 1e-12
+        assert m.all_rates(flows(*vector), 1.0) == pytest.approx(
+            [value] if what == m.FOUND else [-value / (1.0 + value), value], rel=1e-9
+        )
+
+
 def sturm_count(coefficients):
     """Number of distinct roots v > 0 of Σ c_t v^t, in exact arithmetic."""
 
@@ -381,18 +401,153 @@ def test_amounts_of_very_different_sizes():
         assert abs(relative_value(flows(*vector), value, 1.0)) < tolerance
 
 
-def test_a_batch_is_its_rows():
-    generator = np.random.default_rng(31)
-    table = generator.normal(size=(200, 9))
-    table[3] = -1.0
-    table[4] = 1.0
-    rates, codes = m.irr_batch(table, 2.0)
+# ---------------------------------------------------------------------------------------------------
+# Flow vectors side by side
+# ---------------------------------------------------------------------------------------------------
+
+SHAPES = ("one change", "whole", "any", "sizes", "scales", "broken", "break even", "sparse", "calls late")
+
+
+def table_of(generator, shape, rows, periods):
+    """Flow vectors of one shape; together the shapes give every code, and what is nearly each of them."""
+    size = (rows, periods)
+    normal = generator.normal(size=size)
+    if shape == "any":
+        return normal
+    if shape == "whole":
+        return generator.integers(-3, 4, size).astype(float)
+    if shape == "sizes":
+        return normal * 10.0 ** generator.uniform(-12.0, 12.0, size)
+    if shape == "scales":
+        return normal * 10.0 ** generator.integers(-300, 300, (rows, 1))
+    if shape == "broken":
+        odd = generator.choice([np.nan, np.inf, -np.inf, 1e308], size)
+        tiny = generator.choice([5e-324, -5e-324, 1e-310, 1e-280], size)
+        where = generator.random(size) < 0.1
+        return np.where(generator.random((rows, 1)) < 0.5, np.where(where, tiny, normal), np.where(where, odd, normal))
+    if shape == "sparse":
+        return generator.choice([-1.0, 1.0, 0.0], p=[0.1, 0.1, 0.8], size=size) * generator.choice([1.0, 1e-13], size)
+    amounts = generator.gamma(0.7, 100.0, size) * (generator.random(size) < 0.7)
+    paid = np.arange(periods) < generator.integers(0, periods + 1, (rows, 1))
+    table = np.where(paid, -amounts, amounts)
+    if shape == "calls late":
+        return np.where(generator.random(size) < 0.03, -table, table)
+    if shape == "break even":
+        out, back = np.where(paid, amounts, 0.0).sum(axis=1), np.where(paid, 0.0, amounts).sum(axis=1)
+        near = generator.choice([1.0, 1.0 + 1e-15, 1.0 - 1e-12, 1.0 + 1e-9, 1.0 - 1e-8], rows)
+        table *= np.where(paid, 1.0, np.divide(out * near, back, out=np.ones(rows), where=back > 0.0)[:, None])
+    return table
+
+
+def one_by_one(table, per_year):
+    rates, codes = zip(*(m.irr(row, per_year) for row in table), strict=True)
+    return np.array(rates), np.array(codes)
+
+
+def differ(rates, expected, per_year):
+    """Which rates differ by more than rounding: that of the rate of a period, for as many periods as a year has."""
+    with np.errstate(invalid="ignore"):
+        far = np.abs(rates - expected) > 5e-14 * per_year * (1.0 + np.abs(expected))
+    return far | (np.isnan(rates) != np.isnan(expected))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_batch_is_its_rows(shape):
+    generator = np.random.default_rng([31, SHAPES.index(shape)])
+    seen = np.zeros(6, dtype=int)
+    for periods in (1, 2, 3, 4, 5, 9, 33, 37, 121, 480):
+        per_year = float(generator.choice([1.0, 4.0, 12.0]))
+        rows = int(generator.integers(60, 140)) if periods < 480 else 20
+        table = table_of(generator, shape, rows, periods)
+        rates, codes = m.irr_batch(table, per_year)
+        expected, what = one_by_one(table, per_year)
+        assert codes.tolist() == what.tolist()
+        assert not differ(rates, expected, per_year).any()
+        assert np.array_equal(np.sign(rates), np.sign(expected), equal_nan=True)  # and exactly 0 where that is
+        seen += np.bincount(codes, minlength=6)
+    needed = {
+        "one change": [m.FOUND, m.NO_INVESTMENT, m.TOTAL_LOSS],
+        "broken": [m.NOT_FINITE, m.FOUND, m.SEVERAL_ROOTS],
+        "break even": [m.FOUND, m.TOTAL_LOSS],
+    }
+    assert (seen[needed.get(shape, [m.FOUND, m.NO_INVESTMENT, m.TOTAL_LOSS, m.SEVERAL_ROOTS, m.NO_ROOT])] > 2).all()
+
+
+def test_a_batch_may_have_any_number_of_rows():
+    generator = np.random.default_rng(32)
+    for rows in (0, 1, 2, 63, 64, 65, 70, 128, 129):
+        table = table_of(generator, "calls late", rows, 12)
+        rates, codes = m.irr_batch(table, 4.0)
+        assert rates.shape == codes.shape == (rows,)
+        if rows:
+            expected, what = one_by_one(table, 4.0)
+            assert codes.tolist() == what.tolist()
+            assert not differ(rates, expected, 4.0).any()
+    assert m.irr_batch(np.empty((3, 0)), 4.0)[1].tolist() == [m.NO_INVESTMENT] * 3
+
+
+def test_rows_of_a_batch_may_lie_in_memory_as_they_like():
+    table = table_of(np.random.default_rng(33), "calls late", 150, 25)
+    expected = m.irr_batch(table, 4.0)
+    for view in (np.asfortranarray(table), np.repeat(table, 2, axis=1)[:, ::2]):
+        assert all(a.tobytes() == b.tobytes() for a, b in zip(m.irr_batch(view, 4.0), expected, strict=True))
+
+
+def in_lanes(columns, number, per_year=4.0, before=0.0):
+    rates, codes = np.full(m.LANES, 7.0), np.full(m.LANES, 7)
+    m.irr_lanes(columns, number, per_year, rates, codes, m.irr_scratch(len(columns)) + before)
+    return rates.tobytes()[: 8 * number], codes[:number].tolist(), rates[number:], codes[number:]
+
+
+@pytest.mark.parametrize("periods", [2, 9, 33])
+def test_a_lane_knows_nothing_of_the_others(periods):
+    """To the last bit: a run must not depend on how its draws are shared out."""
+    generator = np.random.default_rng([34, periods])
+    table = np.concatenate([table_of(generator, shape, 15, periods) for shape in SHAPES])
+    generator.shuffle(table)
+    mixed = m.irr_batch(table, 4.0)
+    reverse = m.irr_batch(table[::-1], 4.0)
+    assert mixed[0].tobytes() == reverse[0][::-1].tobytes()
     for k, row in enumerate(table):
-        value, what = m.irr(row, 2.0)
-        assert codes[k] == what
-        assert rates[k] == value or (math.isnan(rates[k]) and math.isnan(value))
-    assert m.all_rates(table[3], 1.0).size == m.all_rates(table[4], 1.0).size == 0
-    assert set(codes) == {m.FOUND, m.NO_INVESTMENT, m.TOTAL_LOSS, m.SEVERAL_ROOTS, m.NO_ROOT}
+        alone, code, *beyond = in_lanes(np.repeat(row[:, None], m.LANES, axis=1), 1, before=math.nan)
+        assert (alone, code) == (mixed[0][k].tobytes(), [mixed[1][k]])
+        assert all((each == 7).all() for each in beyond)
+
+
+def test_columns_beyond_the_number_do_not_matter():
+    generator = np.random.default_rng(35)
+    columns = np.ascontiguousarray(table_of(generator, "calls late", m.LANES, 21).T)
+    whole, codes, *_ = in_lanes(columns, m.LANES)
+    for number in (0, 1, 8, 63):
+        for other in (0.0, math.nan, math.inf, 1e308, -5.0):
+            columns[:, number:] = other
+            rates, what, rest, others = in_lanes(columns, number)
+            assert (rates, what) == (whole[: 8 * number], codes[:number])
+            assert (rest == 7.0).all()
+            assert (others == 7).all()
+        columns = np.ascontiguousarray(table_of(np.random.default_rng(35), "calls late", m.LANES, 21).T)
+
+
+def test_a_batch_balances_as_well_as_single_rows():
+    """Neither of the two ways is nearer to the root."""
+    generator = np.random.default_rng(36)
+    table = np.concatenate([-generator.uniform(1, 2, (500, 8)), generator.uniform(0, 2, (500, 24))], axis=1)
+    off = {
+        name: np.abs([relative_value(row, rate, 4.0) for row, rate in zip(table, rates, strict=True)])
+        for name, rates in (("batch", m.irr_batch(table, 4.0)[0]), ("rows", one_by_one(table, 4.0)[0]))
+    }
+    assert off["batch"].max() < 5e-15
+    assert off["batch"].mean() < 1.5 * off["rows"].mean()
+
+
+def test_a_batch_that_is_a_little_off_is_seen():
+    generator = np.random.default_rng(37)
+    table = table_of(generator, "one change", 200, 33)
+    rates, codes = m.irr_batch(table, 4.0)
+    found = codes == m.FOUND
+    assert not differ(rates, rates.copy(), 4.0).any()
+    assert differ(rates * (1.0 + 1e-11), rates, 4.0)[found & (np.abs(rates) > 0.1)].all()
+    assert differ(np.where(found, np.nan, 0.0), rates, 4.0).sum() >= found.sum()
 
 
 # ---------------------------------------------------------------------------------------------------

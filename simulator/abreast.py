@@ -1,4 +1,4 @@
-"""The ledgers of 64 draws side by side, for agreements in which nothing but policy ends the service.
+"""The ledgers of 32 draws side by side, for agreements in which nothing but policy ends the service.
 
 What a clause owes is looked up draw by draw, as in `ledger`. What follows is the same arithmetic in every draw: costs,
 the till, the investors' single paper, present values. Here it is done period by period over *lanes*, one lane a draw,
@@ -71,6 +71,7 @@ from simulator.ledger import (
     play_clauses,
     really_paid,
 )
+from simulator.metrics import LANES
 from simulator.outcomes import Outcomes
 from simulator.waterfall import A_YEAR, NO_END, PER_PERSON, START
 
@@ -78,8 +79,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.int8]
 
-LANES = 64
-"""Draws side by side; fewer, and the compiler writes the loop out instead of using wide instructions."""
 
 (
     OTHERS,
@@ -133,7 +132,7 @@ OF_FINANCE = (*OF_TRANCHE, GUARANTOR_COST, PROVIDER_BACKS, UNPAID)
 
 
 class Sheets(NamedTuple):
-    """Scratch of 64 draws. Rows lie flat, at places known when this is compiled, or loops would check for overlaps."""
+    """Scratch of 32 draws. Rows lie flat, at places known when this is compiled, or loops would check for overlaps."""
 
     sheet: Floats  # [T + 2, SHEET]
     investor: Floats  # [T + 2, LANES] the investors' flows

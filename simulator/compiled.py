@@ -241,7 +241,7 @@ class _Told(event.Listener):
 
 
 _told = _Told()
-event.register("numba:compile", _told)
+cast(Any, event).register("numba:compile", _told)
 
 
 def tell_when_compiling(say: Callable[[], None]) -> None:

@@ -737,8 +737,8 @@ def irr(flows: Floats, periods_per_year: float) -> tuple[float, int]:
 # lanes at once as its registers hold. The steps are those of `irr` from a rate of zero, without a bracket,
 # on sums over all flows; what they do not settle is left to `irr`. A lane never sees another.
 
-LANES = 64
-"""Flow vectors that `irr_lanes` works on side by side."""
+LANES = 32
+"""Flow vectors that `irr_lanes` works on side by side: enough for wide registers, and few enough for a near cache."""
 
 # Rows of its scratch, a number for each lane. Discounted flows and their sizes are summed (0), these sums
 # summed over the periods (1), and those again (2); then the state of the search.
@@ -1056,33 +1056,30 @@ def _number(value: float) -> float | None:
 
 
 RANDOMISATIONS = 16
-"""Independent randomisations of Sobol points; draw i belongs to randomisation i mod 16."""
-
-
-_SIDE_BY_SIDE = 64
-"""Sums that run beside each other, so that none waits for itself; a multiple of RANDOMISATIONS."""
+"""Independent randomisations of Sobol points; draw i belongs to randomisation i mod 16. LANES is a multiple."""
 
 
 @kernel
 def column_moments(table: Floats, randomised: bool = False) -> Floats:
     """Count, mean and sum of squared deviations of each column of `table` [n, M], NaN left out; [M, 3].
 
-    For blocks of draws on worker threads: two passes, without the interpreter lock. Of `randomised` draws, the first
+    For blocks of draws on worker threads: two passes, without the interpreter lock; LANES sums run beside each other, so
+    that none waits for itself. Of `randomised` draws, the first
     belonging to randomisation 0, a row goes on with the sums and the counts of each randomisation; [M, 35].
     """
     n, columns = table.shape
     found = np.zeros((columns, 3 + 2 * RANDOMISATIONS * randomised))
-    counts, sums = np.empty(_SIDE_BY_SIDE), np.empty(_SIDE_BY_SIDE)
+    counts, sums = np.empty(LANES), np.empty(LANES)
     for m in range(columns):
         column = table[:, m]
         counts[:] = 0.0
         sums[:] = 0.0
-        for first in range(0, n, _SIDE_BY_SIDE):
-            for j in range(min(_SIDE_BY_SIDE, n - first)):
+        for first in range(0, n, LANES):
+            for j in range(min(LANES, n - first)):
                 x = column[first + j]
                 counts[j] += 1.0 if x == x else 0.0
                 sums[j] += x if x == x else 0.0
-        for j in range(_SIDE_BY_SIDE):
+        for j in range(LANES):
             found[m, 0] += counts[j]
             found[m, 1] += sums[j]
             if randomised:
@@ -1092,8 +1089,8 @@ def column_moments(table: Floats, randomised: bool = False) -> Floats:
             continue
         mean = found[m, 1] / found[m, 0]
         sums[:] = 0.0
-        for first in range(0, n, _SIDE_BY_SIDE):
-            for j in range(min(_SIDE_BY_SIDE, n - first)):
+        for first in range(0, n, LANES):
+            for j in range(min(LANES, n - first)):
                 x = column[first + j]
                 sums[j] += (x - mean) * (x - mean) if x == x else 0.0
         found[m, 1] = mean

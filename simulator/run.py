@@ -161,7 +161,7 @@ class Simulation:
             self.planned[name] = planned_costs(plan.expected, structure, plan.calendar, people, plan.blocks)
 
     def _another_process(self) -> contextlib.AbstractContextManager[None]:
-        """Compile the outcomes in another process, as they take as long as the ledger; nothing where that is in vain."""
+        """Compile the outcomes in another process, for they take as long as the ledger; not where it is in vain."""
         if _COMPILES_ALONE in os.environ or available_threads() < 2 or not is_kept(simulate_outcomes):
             return contextlib.nullcontext()
         return beside(_COMPILE_BESIDE, (self.plan, self.seed, self.names))
@@ -517,16 +517,24 @@ class Series:
         self.moments = Moments()
         self.values = np.empty(min(draws, limit))
         self.randomised = randomised
+        self._summary: dict[str, Any] | None = None
 
     def add(self, start: int, block: Floats, moments: Floats) -> None:
         """Add a block of draws, in order, with its moments."""
         self.moments.merge(Moments.of_row(moments))
         kept = self.values[start : start + block.size]
         kept[:] = block[: kept.size]
+        self._summary = None
+
+    def summarise(self) -> None:
+        """Sort what is kept, on a thread of the caller's."""
+        self._summary = dict(metrics.summary(self.values, self.moments))
 
     def summary(self) -> dict[str, Any]:
         """Return the summary S of the interface."""
-        return dict(metrics.summary(self.values, self.moments))
+        if self._summary is None:
+            self.summarise()
+        return dict(self._summary or {})
 
     def probability(self, of: Callable[[Floats], NDArray[np.bool_]]) -> Any:
         """Probability of something among the draws that are kept."""
@@ -686,6 +694,7 @@ def simulate(
                     _add(plan, *_next(waiting), found, totals, clamped, progress, draws)
             while waiting:
                 _add(plan, *_next(waiting), found, totals, clamped, progress, draws)
+            list(pool.map(Series.summarise, _every_series(found, totals)))
         except BaseException:
             for _, future in waiting:
                 future.cancel()
@@ -716,7 +725,7 @@ class _Done:
     flags: dict[str, Flags]
     clamped: dict[int, int]
     totals_moments: Floats
-    metrics_moments: dict[str, Floats]
+    metrics_moments: dict[str, dict[int, Floats]]
     years_moments: dict[str, Floats]
     deadweight: dict[str, Floats]
     per_additional: dict[str, Floats]
@@ -797,6 +806,15 @@ class _NewBlock:
             self.found[name][low:high], self.tranches[name][low:high] = rows, tranches
             self.payers[name][low:high], self.years[name][low:high] = payers, years
 
+    def _moments(self, name: str, rows: Floats) -> dict[int, Floats]:
+        """Moments of the metrics that are reported, by column."""
+        columns = [*(HEADLINE | SECONDARY).values()]
+        if has_more_terms(self.shared.plan, name):
+            columns += FINANCE.values()
+        low, high = min(columns), max(columns) + 1
+        moments = metrics.column_moments(rows[:, low:high], self.shared.randomised)
+        return {column: moments[column - low] for column in columns}
+
     def done(self, totals: Floats, totals_moments: Floats, clamped: dict[int, int]) -> _Done:
         """Take the moments of a finished block."""
         found, years, randomised = self.found, self.years, self.shared.randomised
@@ -818,7 +836,7 @@ class _NewBlock:
             flags=self.flags,
             clamped=clamped,
             totals_moments=totals_moments,
-            metrics_moments={name: metrics.column_moments(rows, randomised) for name, rows in found.items()},
+            metrics_moments={name: self._moments(name, rows) for name, rows in found.items()},
             years_moments={name: metrics.column_moments(rows, randomised) for name, rows in years.items()},
             deadweight={
                 name: metrics.pair_moments(rows[:, _REAL].copy(), rows[:, _COUNTED].copy(), randomised)
@@ -949,6 +967,17 @@ def _new_found(plan: Plan, name: str, draws: int, randomised: bool = False) -> F
             for payer in plan.payer_names[name]
         },
     )
+
+
+def _every_series(found: dict[str, Found], totals: list[list[Series]]) -> list[Series]:
+    every = [series for four in totals for series in four]
+    for each in found.values():
+        every += [*each.series.values(), *each.years]
+        for own in [*each.tranches.values(), *([] if each.net is None else [each.net])]:
+            every += own.series.values()
+        for payer in each.payers.values():
+            every += [*payer.series.values(), *payer.years]
+    return every
 
 
 def has_more_terms(plan: Plan, name: str) -> bool:
@@ -1280,7 +1309,7 @@ def _scaled(answers: Any, share: float) -> Any:
 
 
 def predicted_bytes(shared: Simulation, draws: int, workers: int) -> int:
-    """Predict the memory of a run: what is kept of each draw, one sorted copy, and the blocks under way."""
+    """Predict the memory of a run: what is kept of each draw, a sorted copy a thread, and the blocks under way."""
     plan, structures = shared.plan, len(shared.names)
     outcomes, years = len(plan.outcome_names), len(plan.years)
     tranches = sum(len(paper_names(plan, name)) for name in shared.names)
@@ -1300,7 +1329,7 @@ def predicted_bytes(shared: Simulation, draws: int, workers: int) -> int:
     if plan.people:
         columns = plan.cohorts["people_at"], plan.cohorts["referrals_at"]
         people = 1.5 * float((plan.expected[columns[0]] * plan.expected[columns[1]]).sum()) * outcomes / 2
-    return int(200e6 + 8 * (kept + draws + 3 * workers * block + workers * (2 * scratch + people)))
+    return int(200e6 + 8 * (kept + workers * draws + 3 * workers * block + workers * (2 * scratch + people)))
 
 
 def available_bytes() -> int | None:

@@ -1,4 +1,4 @@
-"""The ledgers of 64 draws side by side against one draw after the other, which are held to the readable twin."""
+"""The ledgers of 32 draws side by side against one draw after the other, which are held to the readable twin."""
 
 import dataclasses
 from pathlib import Path

@@ -314,7 +314,7 @@ def _take_over(
     found[STOP_AT * LANES + i] = stop
 
 
-@inlined
+@part
 def _spread_costs(values: Floats, terms: Terms, calendar: Calendar, lane: Floats, sheet: Floats) -> None:
     """Add costs to the periods in which they fall; see :func:`simulator.waterfall.spread_costs`."""
     T, last = calendar.periods, calendar.last
@@ -363,7 +363,7 @@ def _add_by_person(periods: int, lane: Floats, sheet: Floats, whose: int) -> Non
             sheet[t, whose + i] += lane[AMOUNT + i] * sheet[t, PEOPLE + i] if t <= lane[STOP + i] else 0.0
 
 
-@inlined
+@part
 def _plan(values: Floats, planned: Floats, terms: Terms, calendar: Calendar, lane: Floats, sheet: Floats) -> None:
     """Fill what is held for planned costs and the reserve after each period, and for what capital is called.
 
@@ -456,7 +456,7 @@ def _run_tills(T: int, lane: Floats, sheet: Floats, investor: Floats) -> None:
             sheet[t, IN_HAND + i] = cash
 
 
-@inlined
+@part
 def _measure(values: Floats, terms: Terms, calendar: Calendar, sheets: Sheets) -> None:
     """Turn finished sheets into metrics, as :func:`simulator.ledger.play` does for one draw."""
     T, a_year, lane, found = calendar.periods, calendar.a_year, sheets.lane, sheets.found
@@ -563,19 +563,18 @@ def _finish(here: int, has_finance: bool, lane: Floats, found: Floats) -> None:
         paid, peak = found[PAYMENTS * LANES + i], found[PEAK * LANES + i]
         found[COST * LANES + i] += paid
         found[COST_PV * LANES + i] += found[PAYMENTS_PV * LANES + i]
-        if has_finance:
-            reaches = 1.0 if found[IRR * LANES + i] >= lane[HURDLE_RATE + i] - 1e-9 else 0.0
-            found[MULTIPLE * LANES + i] = 1.0 + profit / called if called > 0.0 else np.nan
-            found[HURDLE * LANES + i] = reaches if called > 0.0 else np.nan
-            found[ON_COMMITTED * LANES + i] = 1.0 + profit / commitment if commitment > 0.0 else np.nan
-            found[ON_PEAK * LANES + i] = 1.0 + profit / peak if peak > 0.0 else np.nan
-            found[UNPAID * LANES + i] = lane[OUTSTANDING + i]
-        else:
-            for m in OF_FINANCE:
-                found[m * LANES + i] = np.nan
+        reaches = 1.0 if found[IRR * LANES + i] >= lane[HURDLE_RATE + i] - 1e-9 else 0.0
+        found[MULTIPLE * LANES + i] = 1.0 + profit / called if called > 0.0 else np.nan
+        found[HURDLE * LANES + i] = reaches if called > 0.0 else np.nan
+        found[ON_COMMITTED * LANES + i] = 1.0 + profit / commitment if commitment > 0.0 else np.nan
+        found[ON_PEAK * LANES + i] = 1.0 + profit / peak if peak > 0.0 else np.nan
+        found[UNPAID * LANES + i] = lane[OUTSTANDING + i]
         spent = lane[OTHERS_IN_ALL + i] + lane[DELIVERY_IN_ALL + i]
         balance = lane[INVESTORS_IN_ALL + i] + found[SURPLUS * LANES + i] + spent - paid + lane[BEFORE + i]
         gross = 1.0 + lane[MOVED + i] + paid + spent
         owed, investors = lane[OWED + i], lane[INVESTORS_IN_ALL + i]
         rule = broken_rule(lane[MOST + i], called, profit, commitment, owed, paid, investors, balance, gross)
         found[BROKEN * LANES + i] = 1.0 if lane[BELOW_ZERO + i] > 0.0 else rule
+    if not has_finance:
+        for m in OF_FINANCE:
+            found[m * LANES : (m + 1) * LANES] = np.nan

@@ -511,9 +511,7 @@ def _say_if_compiling(quiet: bool) -> None:
     from simulator.compiled import tell_when_compiling
 
     if not quiet:
-        tell_when_compiling(
-            lambda: _say("compiling the kernels, once for this installation; this takes some seconds")
-        )
+        tell_when_compiling(lambda: _say("compiling the kernels, once for this installation; this takes some seconds"))
 
 
 @cli.command()

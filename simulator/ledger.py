@@ -707,7 +707,8 @@ def play_clauses(
     lag = math.ceil(v[terms.paid_after_at] / calendar.step - 1e-9)
     triggered: Any = np.int64(0)
     year = calendar.year[0]
-    t = next_busy(book.busy, 1, T)
+    t: Any = np.int64(1)
+    t = next_busy(book.busy, t, T)
     while t <= T:
         new_year = calendar.year[t] != year
         if new_year:

@@ -1063,9 +1063,9 @@ RANDOMISATIONS = 16
 def column_moments(table: Floats, randomised: bool = False) -> Floats:
     """Count, mean and sum of squared deviations of each column of `table` [n, M], NaN left out; [M, 3].
 
-    For blocks of draws on worker threads: two passes, without the interpreter lock; LANES sums run beside each other, so
-    that none waits for itself. Of `randomised` draws, the first
-    belonging to randomisation 0, a row goes on with the sums and the counts of each randomisation; [M, 35].
+    For blocks of draws on worker threads: two passes, without the interpreter lock, and LANES sums beside each other, so
+    that none waits for itself. Of `randomised` draws, the first belonging to randomisation 0, a row goes on with the
+    sums and the counts of each randomisation; [M, 35].
     """
     n, columns = table.shape
     found = np.zeros((columns, 3 + 2 * RANDOMISATIONS * randomised))
@@ -1077,8 +1077,8 @@ def column_moments(table: Floats, randomised: bool = False) -> Floats:
         for first in range(0, n, LANES):
             for j in range(min(LANES, n - first)):
                 x = column[first + j]
-                counts[j] += 1.0 if x == x else 0.0
-                sums[j] += x if x == x else 0.0
+                counts[j] += 0.0 if np.isnan(x) else 1.0
+                sums[j] += 0.0 if np.isnan(x) else x
         for j in range(LANES):
             found[m, 0] += counts[j]
             found[m, 1] += sums[j]
@@ -1092,7 +1092,7 @@ def column_moments(table: Floats, randomised: bool = False) -> Floats:
         for first in range(0, n, LANES):
             for j in range(min(LANES, n - first)):
                 x = column[first + j]
-                sums[j] += (x - mean) * (x - mean) if x == x else 0.0
+                sums[j] += 0.0 if np.isnan(x) else (x - mean) * (x - mean)
         found[m, 1] = mean
         found[m, 2] = sums.sum()
     return found

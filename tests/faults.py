@@ -36,6 +36,7 @@ class Fault(NamedTuple):
     tests: tuple[str, ...]
 
 
+ABREAST = "test_abreast.py::test_"
 BY_HAND = "test_compare.py::test_differences_of_single_draws_are_those_of_the_readable_twin"
 CHANCE = "test_chance.py::"
 COMPARED = "test_compare.py::test_"
@@ -494,25 +495,112 @@ FAULTS = [
         ("test_chance.py::test_hypergeometric_quantiles_are_those_of_scipy",),
     ),
     Fault(
-        "a hurdle is played without the paper",
-        "ledger.py",
-        "usual = usual and clauses[k].until == NO_END",
-        "usual = usual",
-        (ENDINGS + "a_share_of_savings_that_changes_once_investors_have_had_their_return",),
+        "all draws beside each other plan like the first",
+        "abreast.py",
+        "alike = alike and lane[AHEAD + i] == lane[AHEAD]",
+        "alike = True",
+        (ABREAST + "capital_called_differently_far_ahead_and_service_ended_at_different_times",),
     ),
-    # waterfall
+    Fault(
+        "service beside each other ends when the first does",
+        "abreast.py",
+        """            stop = lane[STOP + i]
+""",
+        """            stop = lane[STOP]
+""",
+        (ABREAST + "capital_called_differently_far_ahead_and_service_ended_at_different_times",),
+    ),
+    Fault(
+        "money of the draws before stays on the sheet",
+        "abreast.py",
+        """                sheet[t, i] = 0.0
+""",
+        """                sheet[t, i] += 0.0
+""",
+        (ABREAST + "a_draw_is_settled_alike_whatever_stands_beside_it",),
+    ),
+    Fault(
+        "what was added up stays in the lane",
+        "abreast.py",
+        """        lane[:] = 0.0
+""",
+        """        lane[:] += 0.0
+""",
+        (ABREAST + "a_draw_is_settled_alike_whatever_stands_beside_it",),
+    ),
+    Fault(
+        "costs do not rise side by side",
+        "abreast.py",
+        "sheet[t, DELIVERY + i] *= factor",
+        "sheet[t, DELIVERY + i] *= 1.0",
+        (ABREAST + "generated_deals_are_settled_alike_side_by_side_and_alone",),
+    ),
+    Fault(
+        "costs by the person go on after the stop",
+        "abreast.py",
+        "sheet[t, PEOPLE + i] if t <= lane[STOP + i] else 0.0",
+        "sheet[t, PEOPLE + i]",
+        (ABREAST + "generated_deals_are_settled_alike_side_by_side_and_alone",),
+    ),
+    Fault(
+        "the reserve is held to the end",
+        "abreast.py",
+        "reserve = lane[RESERVE + i] if t <= stop and t < last else 0.0",
+        "reserve = lane[RESERVE + i]",
+        (ABREAST + "a_reserve_and_capital_called_at_once_are_settled_alike",),
+    ),
+    Fault(
+        "capital called at once is called again",
+        "abreast.py",
+        """            sheet[t, NEED : NEED + LANES] = -np.inf
+""",
+        """            sheet[t, NEED : NEED + LANES] = 0.0
+""",
+        (ABREAST + "a_reserve_and_capital_called_at_once_are_settled_alike",),
+    ),
+    Fault(
+        "the capital of the period before is not taken off",
+        "abreast.py",
+        """            lane[BEFORE + i] = in_hand
+""",
+        """            lane[BEFORE + i] = 0.0
+""",
+        (ABREAST + "real_deals_are_settled_alike_side_by_side_and_alone",),
+    ),
+    Fault(
+        "paid back as soon as once",
+        "abreast.py",
+        "goes_on = 0.0 if balance < -1e-9 * lane[PAID_IN + i] else lane[GOES_ON + i]",
+        "goes_on = lane[GOES_ON + i]",
+        (ABREAST + "real_deals_are_settled_alike_side_by_side_and_alone",),
+    ),
+    Fault(
+        "a deal with breaks is played side by side",
+        "abreast.py",
+        "terms.breaks.size == terms.accounts",
+        "terms.accounts",
+        (ENDINGS + "the_first_review_that_breaks_counts_and_only_its_compensation_is_owed",),
+    ),
+    Fault(
+        "a hurdle is played side by side",
+        "abreast.py",
+        """        and (terms.clauses["until"] == NO_END).all()
+""",
+        "",
+        ("test_endings.py::test_a_share_of_savings_that_changes_once_investors_have_had_their_return",),
+    ),
     Fault(
         "capital called without counting cash in hand",
-        "ledger.py",
-        "call = min(need - cash, max(",
-        "call = min(need, max(",
+        "abreast.py",
+        "call = min(need - cash, left)",
+        "call = min(need, left)",
         (CLOSED + "capital_is_called_one_period_ahead_and_two_where_the_deal_says_so", TWIN),
     ),
     Fault(
         "all of the surplus to the investors",
-        "ledger.py",
-        "part = repaid + surplus_share * (free - repaid)",
-        "part = repaid + (free - repaid)",
+        "abreast.py",
+        "got = repaid + lane[SHARE + i] * (free - repaid)",
+        "got = repaid + (free - repaid)",
         (CLOSED + "the_surplus_is_shared_after_capital_is_back",),
     ),
     Fault(
@@ -532,9 +620,11 @@ FAULTS = [
     ),
     Fault(
         "what the provider advanced is never repaid",
-        "ledger.py",
-        "            back = min(cash, arrears)\n",
-        "            back = 0.0\n",
+        "abreast.py",
+        """            back = min(cash, owes)
+""",
+        """            back = 0.0
+""",
         (CLOSED + "what_the_provider_advanced_is_repaid_before_the_investors",),
     ),
     Fault(
@@ -547,15 +637,17 @@ FAULTS = [
     Fault(
         "payments a period early",
         "ledger.py",
-        "        at = min(t + lag, T)\n",
-        "        at = min(t + max(lag - 1, 0), T)\n",
+        """        at = min(t + lag, T)
+        payable""",
+        """        at = min(t + max(lag - 1, 0), T)
+        payable""",
         (CLOSED + "rate_of_return_multiple_payback_and_present_values_by_hand",),
     ),
     Fault(
         "contract cap forgets what was paid",
         "ledger.py",
-        "room = max(v[caps[0]] - totals[0], 0.0)",
-        "room = v[caps[0]]",
+        "room = max(v[terms.contract_cap_at] - totals[0], 0.0)",
+        "room = v[terms.contract_cap_at]",
         (CAPS,),
     ),
     Fault(
@@ -904,7 +996,9 @@ FAULTS = [
     Fault(
         "claims run off though they end",
         "ledger.py",
-        "            if t > closed and clause.scope != CONTRACT:\n                continue\n",
+        """        if t > closed and clause.scope != CONTRACT:
+            continue
+""",
         "",
         (ENDINGS + "claims_may_end_with_the_period_after_the_last_of_service",),
     ),
@@ -1125,7 +1219,7 @@ FAULTS = [
     ),
     Fault(
         "what one draw met is met by the first",
-        "draws.py",
+        "ledger.py",
         "flags[d, k, number + 1] = any_met",
         "flags[0, k, number + 1] = any_met",
         (SOLVING + "triggers_of_each_draw_add_up_to_those_of_all",),
@@ -1191,8 +1285,8 @@ FAULTS = [
     Fault(
         "a price a participant that heeds no trigger",
         "ledger.py",
-        "if buckets[k, t, QUANTITY] > 0.0 and not blocked:",
-        "if buckets[k, t, QUANTITY] > 0.0:",
+        "met = quantity > 0.0 and not _falls_away(clause, triggered)",
+        "met = quantity > 0.0",
         (CLAUSES + "a_price_a_participant_is_paid_once_a_hurdle_was_met",),
     ),
     Fault(

@@ -168,3 +168,19 @@ def test_capital_called_differently_far_ahead_and_service_ended_at_different_tim
     assert len(np.unique(alone[0][:, book_of.STOP_AT])) > 3
     wrong = _both(plan, "as signed", 2 * LANES + 1)[0]
     assert book_of.NPV in _differences(wrong, alone)
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["all at once", "as it is needed"])
+def test_a_reserve_and_capital_called_at_once_are_settled_alike(at_once):
+    terms = PETERBOROUGH.structures["as signed"]
+    column = PETERBOROUGH.structures["event by event"].finance.surplus_at  # one that nothing here reads
+    finance = terms.finance._replace(reserve_at=column, **({"ahead_at": -1} if at_once else {}))
+    structures = PETERBOROUGH.structures | {"as signed": terms._replace(finance=finance)}
+    plan = dataclasses.replace(PETERBOROUGH, structures=structures)
+
+    def change(rows):
+        rows[:, column] = 100_000.0 * (1 + np.arange(len(rows)) % 3)
+
+    beside, alone = _both(plan, "as signed", LANES + 1, change)
+    _assert_alike(beside, alone)
+    assert book_of.NPV in _differences(_both(plan, "as signed", LANES + 1)[0], alone)

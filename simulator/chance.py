@@ -45,7 +45,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.compiled import inner, kernel, part
+from simulator.compiled import inlined, inner, kernel, part
 
 __all__ = [
     "GAUSS_HERMITE_NODES",
@@ -57,6 +57,7 @@ __all__ = [
     "beta_quantile",
     "binomial_cdf",
     "binomial_quantile",
+    "binomial_uniform",
     "gamma_cdf",
     "gamma_quantile",
     "hypergeometric_quantile",
@@ -792,23 +793,27 @@ _RECIPROCALS = 1.0 / np.maximum(1.0, np.arange(65.0))
 _FACTORS = 32
 
 
+@inlined
+def _none_of(n: int, p: float, q: float) -> float:
+    """``q**n``, with ``q = 1 - p``."""
+    if n > _FACTORS:
+        return math.exp(n * math.log1p(-p))
+    term = 1.0  # so few factors are as exact as the exponential of a logarithm, and cost a tenth
+    while n > 0:
+        if n & 1:
+            term *= q
+        q *= q
+        n >>= 1
+    return term
+
+
 @kernel
 def _binomial_from_zero(u: float, n: int, p: float, q: float, beyond: bool) -> int:
     """Smallest ``k`` whose distribution function reaches ``u``, or with `beyond` goes beyond it, adding up from zero.
 
     For ``p <= 1/2``, ``q = 1 - p`` and so small a variance that the sum is there before 64 terms.
     """
-    if n <= _FACTORS:
-        term = 1.0
-        power = q
-        left = n
-        while left > 0:  # q**n: so few factors are as exact as the exponential of a logarithm, and cost a tenth
-            if left & 1:
-                term *= power
-            power *= power
-            left >>= 1
-    else:
-        term = math.exp(n * math.log1p(-p))
+    term = _none_of(n, p, q)
     odds = p / q
     total = term
     k = 0
@@ -860,6 +865,38 @@ def binomial_quantile(u: float, n: int, p: float) -> int:
             return n - _binomial_from_zero(1.0 - u, n, q, p, True)
         return _search(u, _BINOMIAL, size, p, math.floor(size * p + 0.5), size)
     return _decide(u, _BINOMIAL, size, p, size * p, variance, q - p, size)
+
+
+@kernel
+def binomial_uniform(w: float, k: int, n: int, p: float) -> float:
+    """Uniform whose binomial quantile is ``k``: so far up the jump of the distribution function there as ``w`` says.
+
+    Parameters
+    ----------
+    w : float
+        Share in (0, 1); if it is uniform and ``k`` binomial, so is what is returned.
+    k, n, p
+        As in `binomial_cdf`, ``0 <= k <= n`` and ``0 <= p <= 1``.
+    """
+    q = 1.0 - p
+    if n * p * q >= _NARROW:
+        below = binomial_cdf(k - 1, n, p)
+        return below + w * (binomial_cdf(k, n, p) - below)
+    if p > 0.5:
+        return max(0.0, 1.0 - _up_the_jump(1.0 - w, n - k, n, q, p))
+    return min(_up_the_jump(w, k, n, p, q), 1.0)
+
+
+@inlined
+def _up_the_jump(w: float, k: int, n: int, p: float, q: float) -> float:
+    """``P(X < k) + w P(X = k)``, added up from zero; for the laws of `_binomial_from_zero`."""
+    term = _none_of(n, p, q)
+    below = 0.0
+    odds = p / q
+    for i in range(k):
+        below += term
+        term *= odds * (n - i) / (i + 1)
+    return below + w * term
 
 
 @kernel

@@ -29,12 +29,13 @@ from simulator.chance import (
     ONE,
     TWO,
     beta_quantile,
-    binomial_cdf,
     binomial_quantile,
+    binomial_uniform,
     gamma_quantile,
     hypergeometric_quantile,
     negative_binomial_quantile,
     normal_quantile,
+    philox,
     philox_blocks,
     poisson_quantile,
     uniform,
@@ -843,14 +844,13 @@ def draw_totals(
                     _draw_whole(u, served_chance[o, 0], o, cohorts[c], people_of, when, fresh, left[o])
                 if whole_points[o, c] >= 0 and left[o, 0] > 0 and when[o, b] <= cohorts[c].claim:
                     p, q = served_chance[o, 0], unserved_chance[o, 0]
-                    u = uniform(luck[o, c], draw, at)
-                    with_k[o, 0] = hypergeometric_quantile(u, people, left[o, 1], left[o, 0])
-                    without_k[o, 0] = with_k[o, 0]
+                    w0, w1, w2, w3 = philox(luck[o, c], draw, at)
+                    some = hypergeometric_quantile(uniform_of_words(w0, w1), people, left[o, 1], left[o, 0])
+                    with_k[o, 0] = some
+                    without_k[o, 0] = some
                     if q != p:
                         # each block's counts with and without are of one uniform: here it lies where the former says
-                        below = binomial_cdf(int(with_k[o, 0]) - 1, people, p)
-                        up_to = binomial_cdf(int(with_k[o, 0]), people, p)
-                        u = below + (up_to - below) * uniform(luck[o, c], draw, at + 1)
+                        u = binomial_uniform(uniform_of_words(w2, w3), some, people, p)
                         without_k[o, 0] = binomial_quantile(u, people, q)
                     left[o, 0] -= people
                     left[o, 1] -= int(with_k[o, 0])

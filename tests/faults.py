@@ -99,8 +99,8 @@ FAULTS = [
     Fault(
         "a power of the chance of failure with a factor too few",
         "chance.py",
-        "            power *= power\n",
-        "            power *= q\n",
+        "        q *= q\n",
+        "        q *= 1.0 - p\n",
         (CHANCE + "test_quantiles_equal_those_of_scipy",),
     ),
     Fault(
@@ -473,9 +473,10 @@ FAULTS = [
     Fault(
         "a month without the service has luck of its own",
         "outcomes.py",
-        "u = below + (up_to - below) * uniform(luck[o, c], draw, at + 1)",
-        "u = uniform(luck[o, c], draw, at + 1)",
+        "u = binomial_uniform(uniform_of_words(w2, w3), some, people, p)",
+        "u = uniform_of_words(w2, w3)",
         (
+            SAMPLING + "months_with_and_without_the_service_have_their_joint_law",
             SAMPLING + "months_with_and_without_the_service_are_of_one_uniform",
             SAMPLING + "deadweight_is_the_same_under_both",
         ),
@@ -486,6 +487,30 @@ FAULTS = [
         "left[o, 1] -= int(with_k[o, 0])",
         "left[o, 1] -= 0",
         (SAMPLING + "the_total_of_a_small_cohort_is_drawn_first_and_split_over_its_months",),
+    ),
+    Fault(
+        "where a count lies on its step is told by the uniform that drew it",
+        "outcomes.py",
+        "binomial_uniform(uniform_of_words(w2, w3), some, people, p)",
+        "binomial_uniform(uniform_of_words(w0, w1), some, people, p)",
+        (SAMPLING + "months_with_and_without_the_service_have_their_joint_law",),
+    ),
+    Fault(
+        "failures stand on their step the wrong way up",
+        "chance.py",
+        "1.0 - _up_the_jump(1.0 - w, n - k, n, q, p)",
+        "1.0 - _up_the_jump(w, n - k, n, q, p)",
+        (CHANCE + "test_a_uniform_of_a_count_lies_on_its_step",),
+    ),
+    Fault(
+        "a count stands one step too low",
+        "chance.py",
+        "return below + w * term",
+        "return below - w * term",
+        (
+            CHANCE + "test_a_uniform_of_a_count_lies_on_its_step",
+            SAMPLING + "months_with_and_without_the_service_have_their_joint_law",
+        ),
     ),
     Fault(
         "the fewest that may be marked are forgotten",

@@ -502,3 +502,24 @@ def test_hypergeometric_quantiles_are_those_of_scipy(people):
             assert law.cdf(k) >= u - 1e-12
             assert k == 0 or law.cdf(k - 1) < u + 1e-12
         assert sorted(ours) == [chance.hypergeometric_quantile(u, n, marked, people) for u in np.sort(us)]
+
+
+@pytest.mark.parametrize(("n", "p"), [(6, 0.3), (6, 0.85), (1, 0.5), (40, 0.02), (80, 0.9), (300, 0.4), (900, 0.999)])
+def test_a_uniform_of_a_count_lies_on_its_step(n, p):
+    law = stats.binom(n, p)
+    for k in range(n + 1):
+        if law.pmf(k) > 1e-9:
+            for w in (0.01, 0.4, 0.99):
+                u = chance.binomial_uniform(w, k, n, p)
+                assert u == pytest.approx(law.cdf(k - 1) + w * law.pmf(k), abs=1e-12)
+                assert chance.binomial_quantile(u, n, p) == k
+
+
+@pytest.mark.parametrize(("k", "n", "p"), [(0, 0, 0.3), (0, 5, 0.0), (5, 5, 1.0)])
+def test_a_count_that_is_certain_leaves_its_uniform_free(k, n, p):
+    assert chance.binomial_uniform(0.3, k, n, p) == pytest.approx(0.3, rel=1e-15)
+
+
+def test_uniforms_of_impossible_counts_are_still_within_their_range():
+    for k, n, p in ((60, 60, 0.01), (0, 60, 0.99), (1000, 1000, 0.01), (0, 1000, 0.99)):
+        assert 0.0 <= chance.binomial_uniform(0.5, k, n, p) <= 1.0

@@ -470,6 +470,33 @@ def test_months_with_and_without_the_service_are_of_one_uniform():
         assert inside.any()
 
 
+@pytest.mark.parametrize(("q", "p"), [(0.12, 0.3), (0.3, 0.12), (0.65, 0.9)])
+def test_months_with_and_without_the_service_have_their_joint_law(q, p):
+    # whatever the number of people in a month: both counts are quantiles of one uniform
+    plan = compile_plan(load(SCENARIOS / "augsburg.yaml"))
+    outcome = plan.outcomes[0]
+    shared = Simulation(plan, 1, ["as signed"], sampling="sobol", suits=())
+    values, _ = shared.values(0, 4096)
+    values[:] = values[0]
+    values[:, outcome["level_at"]], values[:, outcome["effect_at"]] = q, p - q
+    values[:, outcome["after_at"]] = 9.0  # all of them in time
+    out = shared.outcomes(0, values)[0]
+    people = out.people[0]
+    for n in np.unique(people):
+        counts = out.counts[:, 0, people == n, :2].astype(int).reshape(-1, 2)
+        seen = np.zeros((n + 1, n + 1))
+        np.add.at(seen, tuple(counts.T), 1.0)
+        one, other = (np.concatenate([[0.0], stats.binom(n, chance_).cdf(range(n + 1))]) for chance_ in (p, q))
+        joint = np.minimum.outer(one[1:], other[1:]) - np.maximum.outer(one[:-1], other[:-1])
+        alone = np.outer(np.diff(one), np.diff(other))
+        bound = stats.chi2.isf(1e-6, (joint > 1e-3).sum())  # months share an even total: there is less chance in them
+        for law, agree in ((np.maximum(joint, 0.0), True), (alone, False)):
+            often = law > 1e-3
+            expected = len(counts) * law[often]
+            assert (((seen[often] - expected) ** 2 / expected).sum() < bound) == agree
+        assert seen[joint <= 0.0].sum() == 0
+
+
 def test_deadweight_is_the_same_under_both():
     deal = load(SCENARIOS / "augsburg.yaml")
     one, other = (

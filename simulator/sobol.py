@@ -186,19 +186,21 @@ def turn(u: Floats, columns: NDArray[np.int64], weights: Floats) -> None:
     columns, weights
         [n] which of them, and how much each counts; the weights are not all 0.
     """
-    n = columns.size
+    n, number = columns.size, u.shape[0]
     axis = weights / np.sqrt((weights * weights).sum())
     axis = -axis
     axis[0] += 1.0
     square = (axis * axis).sum()
     if square < 1e-24:
         return
-    z = np.empty(n)
-    for d in range(u.shape[0]):
-        along = 0.0
-        for i in range(n):
-            z[i] = normal_quantile(u[d, columns[i]])
-            along += axis[i] * z[i]
-        along *= 2.0 / square
-        for i in range(n):
-            u[d, columns[i]] = min(max(normal_cdf(z[i] - along * axis[i]), 2.0**-60), 1.0 - 2.0**-53)
+    z, along = np.empty((n, number)), np.zeros(number)
+    for i in range(n):
+        for d in range(number):
+            z[i, d] = normal_quantile(u[d, columns[i]])
+            along[d] += axis[i] * z[i, d]
+    for d in range(number):
+        along[d] *= 2.0 / square
+    for i in range(n):
+        for d in range(number):
+            turned = normal_cdf(z[i, d] - along[d] * axis[i])
+            u[d, columns[i]] = min(max(turned, 2.0**-60), 1.0 - 2.0**-53)

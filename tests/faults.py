@@ -411,8 +411,8 @@ FAULTS = [
     Fault(
         "axes are turned half as far",
         "sobol.py",
-        "along *= 2.0 / square",
-        "along *= 1.0 / square",
+        "along[d] *= 2.0 / square",
+        "along[d] *= 1.0 / square",
         (SAMPLING + "turning_keeps_uniforms_uniform_and_independent_and_puts_the_sum_first",),
     ),
     Fault(

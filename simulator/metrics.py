@@ -1063,7 +1063,7 @@ RANDOMISATIONS = 16
 def column_moments(table: Floats, randomised: bool = False) -> Floats:
     """Count, mean and sum of squared deviations of each column of `table` [n, M], NaN left out; [M, 3].
 
-    For blocks of draws on worker threads: two passes, without the interpreter lock, and LANES sums beside each other, so
+    For blocks of draws on worker threads: two passes, without the interpreter lock, and LANES sums side by side, so
     that none waits for itself. Of `randomised` draws, the first belonging to randomisation 0, a row goes on with the
     sums and the counts of each randomisation; [M, 35].
     """

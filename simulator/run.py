@@ -1017,8 +1017,10 @@ def _add(
             series.add(start, done.years[name][:, y], done.years_moments[name][y])
         each.met += done.met[name]
         if each.shares is not None:
-            for r in range(metrics.RANDOMISATIONS):
-                each.shares[r] += done.flags[name][r :: metrics.RANDOMISATIONS].sum(axis=0, dtype=np.int64)
+            flags = done.flags[name]
+            missing = -len(flags) % metrics.RANDOMISATIONS
+            flags = np.pad(flags, ((0, missing), (0, 0), (0, 0)))
+            each.shares += flags.reshape(-1, metrics.RANDOMISATIONS, *flags.shape[1:]).sum(axis=0, dtype=np.int64)
         each.investors.merge(done.investors[name])
         for n, own in enumerate([*each.tranches.values(), *([] if each.net is None else [each.net])]):
             its = np.ascontiguousarray(done.tranches[name][:, n])

@@ -202,10 +202,10 @@ def test_a_kernel_that_returns_an_array_is_seen_by_that_check():
 
 
 def test_python_cannot_call_machine_code_without_an_entry():
-    from simulator.ledger import _needed
+    from simulator.ledger import needed
 
-    with pytest.raises(TypeError, match="_needed has machine code for other kernels only"):
-        _needed(None, 0, 1, 2, 3)
+    with pytest.raises(TypeError, match="needed has machine code for other kernels only"):
+        needed(None, 0, 1, 2, 3)
 
 
 BESIDE = """

@@ -128,7 +128,8 @@ costs for which capital is called; the provider's flows; cash of the vehicle aft
 LANE = 27 * LANES
 """Places of what there is once for each draw, each the first of LANES."""
 ALONE = (OTHER_PARTIES, SERVICE, PAYER_COSTS)
-OF_FINANCE = (*OF_TRANCHE, GUARANTOR_COST, PROVIDER_BACKS, UNPAID)
+OF_FINANCE = sum(1 << m for m in (*OF_TRANCHE, GUARANTOR_COST, PROVIDER_BACKS, UNPAID))
+"""Bits of the metrics that are not defined without a finance agreement."""
 
 
 class Sheets(NamedTuple):
@@ -177,9 +178,6 @@ def compile_last_parts() -> None:
     compile_for(metrics.irr_lanes, investor, 1, 1.0, found, found, sheets.irr)
     compile_for(_finish, 1, True, lane, found)
     compile_for(_measure_investor, 1, 1.0, lane, investor, found)
-    compile_for(_sum_by_year, 1, np.zeros(1, np.int64), sheets.sheet, sheets.by_year)
-    compile_for(_sum_money, 1, 1.0, lane, sheets.sheet, investor, found)
-    compile_for(_run_tills, 1, lane, sheets.sheet, investor)
 
 
 @inner
@@ -224,8 +222,10 @@ def settle_abreast(
         for t in range(T + 2):
             for i in range(ADDED_TO):
                 sheet[t, i] = 0.0
-        lane[:] = 0.0
-        sheets.found[:] = 0.0
+        for i in range(LANE):
+            lane[i] = 0.0
+        for i in range(METRICS * LANES):
+            sheets.found[i] = 0.0
         for i in range(here):
             d = base + i
             # not by a function that returns arrays: references to them would be counted
@@ -255,7 +255,8 @@ def settle_abreast(
             _plan(drawn, planned, terms, calendar, lane, sheet)
             _run_tills(T, lane, sheet, investor)
         else:
-            investor[:] = 0.0
+            for t in range(T + 2):
+                _fill(investor[t], 0, 0.0)
             for t in range(1, T + 1):
                 for i in range(LANES):
                     due = sheet[t, OTHERS + i] + sheet[t, DELIVERY + i]
@@ -267,6 +268,13 @@ def settle_abreast(
         for i in range(here):
             for y in range(by_year.shape[1]):
                 by_year[base + i, y] = sheets.by_year[y, i]
+
+
+@inlined
+def _fill(row: Floats, first: int, value: float) -> None:
+    """Set a place of every lane; an assignment to a slice takes ten times as long to compile."""
+    for i in range(LANES):
+        row[first + i] = value
 
 
 @inlined
@@ -390,11 +398,11 @@ def _plan(values: Floats, planned: Floats, terms: Terms, calendar: Calendar, lan
                 held = needed(planned, t, T if keeps_all else ahead, stop, T)
                 sheet[t, HELD + i] = held + (lane[RESERVE + i] if serving else 0.0)
                 sheet[t, NEED + i] = needed(planned, t, ahead, stop, T)
-        sheet[T, HELD : HELD + LANES] = 0.0
-    sheet[T, NEED : NEED + LANES] = -np.inf
+        _fill(sheet[T], HELD, 0.0)
+    _fill(sheet[T], NEED, -np.inf)
     if all_at_once:
         for t in range(T):
-            sheet[t, NEED : NEED + LANES] = -np.inf
+            _fill(sheet[t], NEED, -np.inf)
         for i in range(LANES):
             sheet[0, NEED + i] = lane[COMMITMENT + i]
 
@@ -486,8 +494,8 @@ def _measure(values: Floats, terms: Terms, calendar: Calendar, sheets: Sheets) -
 @part
 def _sum_money(T: int, a_year: float, lane: Floats, sheet: Floats, investor: Floats, found: Floats) -> None:
     """Sum each party's money and its present value."""
-    lane[FACTOR : FACTOR + LANES] = 1.0
-    found[LOWEST_AT * LANES : (LOWEST_AT + 1) * LANES] = np.nan
+    _fill(lane, FACTOR, 1.0)
+    _fill(found, LOWEST_AT * LANES, np.nan)
     for t in range(T + 1):
         years = t / a_year
         for i in range(LANES):
@@ -513,7 +521,8 @@ def _sum_money(T: int, a_year: float, lane: Floats, sheet: Floats, investor: Flo
 
 @part
 def _sum_by_year(T: int, year: Ints, sheet: Floats, by_year: Floats) -> None:
-    by_year[:] = 0.0
+    for y in range(by_year.shape[0]):
+        _fill(by_year[y], 0, 0.0)
     for t in range(T + 1):
         row = by_year[year[t]]
         for i in range(LANES):
@@ -526,8 +535,8 @@ def _measure_investor(T: int, a_year: float, lane: Floats, investor: Floats, fou
     for t in range(T + 1):
         for i in range(LANES):
             lane[LARGEST + i] = max(lane[LARGEST + i], abs(investor[t, i]))
-    lane[FACTOR : FACTOR + LANES] = 1.0
-    lane[FIRST : FIRST + LANES] = T + 1
+    _fill(lane, FACTOR, 1.0)
+    _fill(lane, FIRST, T + 1.0)
     for t in range(T + 1):
         for i in range(LANES):
             flow = 0.0 if abs(investor[t, i]) <= 1e-12 * lane[LARGEST + i] else investor[t, i]
@@ -542,8 +551,8 @@ def _measure_investor(T: int, a_year: float, lane: Floats, investor: Floats, fou
             lane[FIRST + i] = min(lane[FIRST + i], t if flow < 0.0 else T + 1.0)
     for i in range(LANES):
         lane[INVESTORS_IN_ALL + i] = lane[BALANCE + i]
-    lane[GOES_ON : GOES_ON + LANES] = 1.0
-    found[PAYBACK * LANES : (PAYBACK + 1) * LANES] = np.nan
+    _fill(lane, GOES_ON, 1.0)
+    _fill(found, PAYBACK * LANES, np.nan)
     for t in range(T, -1, -1):
         years = t / a_year
         for i in range(LANES):
@@ -576,5 +585,6 @@ def _finish(here: int, has_finance: bool, lane: Floats, found: Floats) -> None:
         rule = broken_rule(lane[MOST + i], called, profit, commitment, owed, paid, investors, balance, gross)
         found[BROKEN * LANES + i] = 1.0 if lane[BELOW_ZERO + i] > 0.0 else rule
     if not has_finance:
-        for m in OF_FINANCE:
-            found[m * LANES : (m + 1) * LANES] = np.nan
+        for m in range(METRICS):
+            if (OF_FINANCE >> m) & 1 == 1:
+                _fill(found, m * LANES, np.nan)

@@ -1756,7 +1756,7 @@ def _check(
     return broken_rule(contract_cap, called, profit, commitment, owed, receipts, investors, balance, gross)
 
 
-@inlined
+@part
 def broken_rule(
     contract_cap: float,
     called: float,

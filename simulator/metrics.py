@@ -896,7 +896,7 @@ def _sort_lanes(flows: Floats, number: int, rates: Floats, codes: Floats | Integ
         s[_OPEN + w] = 1.0
 
 
-@inner
+@part
 def irr_lanes(
     flows: Floats, number: int, periods_per_year: float, rates: Floats, codes: Floats | Integers, scratch: Floats
 ) -> None:

@@ -547,10 +547,8 @@ FAULTS = [
     Fault(
         "what was added up stays in the lane",
         "abreast.py",
-        """        lane[:] = 0.0
-""",
-        """        lane[:] += 0.0
-""",
+        "            lane[i] = 0.0",
+        "            lane[i] += 0.0",
         (ABREAST + "a_draw_is_settled_alike_whatever_stands_beside_it",),
     ),
     Fault(

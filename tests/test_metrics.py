@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from simulator import metrics as m
+from simulator.compiled import kernel
 from simulator.metrics import CoMoments, Moments
 
 ALWAYS = settings(deadline=None, derandomize=True, max_examples=300, database=None)
@@ -493,9 +494,14 @@ def test_rows_of_a_batch_may_lie_in_memory_as_they_like():
         assert all(a.tobytes() == b.tobytes() for a, b in zip(m.irr_batch(view, 4.0), expected, strict=True))
 
 
+@kernel
+def from_python(columns, number, per_year, rates, codes, scratch):
+    m.irr_lanes(columns, number, per_year, rates, codes, scratch)
+
+
 def in_lanes(columns, number, per_year=4.0, before=0.0):
     rates, codes = np.full(m.LANES, 7.0), np.full(m.LANES, 7)
-    m.irr_lanes(columns, number, per_year, rates, codes, m.irr_scratch(len(columns)) + before)
+    from_python(columns, number, per_year, rates, codes, m.irr_scratch(len(columns)) + before)
     return rates.tobytes()[: 8 * number], codes[:number].tolist(), rates[number:], codes[number:]
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from simulator import metrics
 from simulator.clauses import Measures, Tally
-from simulator.compiled import compile_for, inlined, inner, part
+from simulator.compiled import compile_for, inner, part, written_out
 from simulator.ledger import (
     BROKEN,
     BY_POLICY,
@@ -270,14 +270,14 @@ def settle_abreast(
                 by_year[base + i, y] = sheets.by_year[y, i]
 
 
-@inlined
+@written_out
 def _fill(row: Floats, first: int, value: float) -> None:
     """Set a place of every lane; an assignment to a slice takes ten times as long to compile."""
     for i in range(LANES):
         row[first + i] = value
 
 
-@inlined
+@written_out
 def _take_over(
     v: Floats,
     terms: Terms,

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.compiled import inlined, inner
+from simulator.compiled import inner, written_out
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -151,7 +151,7 @@ def new_tally(outcomes: int, cohorts: int) -> Tally:
     return Tally(np.zeros((outcomes, cohorts, 2)), np.zeros((outcomes, cohorts)), np.zeros(cohorts))
 
 
-@inlined
+@written_out
 def measure(v: Floats, row: Any, low: int, high: int, people_in: Floats, verified: Floats, arms: Floats) -> float:
     """Value of a measure over cohorts low..high-1 that ran; NaN where it is not known.
 
@@ -197,7 +197,7 @@ def measure(v: Floats, row: Any, low: int, high: int, people_in: Floats, verifie
     return difference / base if base > 0.0 else np.nan
 
 
-@inlined
+@written_out
 def meets(value: float, sense: int, bound: float) -> bool:
     """Whether a measure meets a bound, exactly on it included for `at least` and `at most`."""
     slack = TOLERANCE * max(1.0, abs(bound))
@@ -210,7 +210,7 @@ def meets(value: float, sense: int, bound: float) -> bool:
     return value < bound - slack
 
 
-@inlined
+@written_out
 def p_value(
     v: Floats, row: Any, of: Any, low: int, high: int, people_in: Floats, verified: Floats, arms: Floats
 ) -> float:
@@ -249,7 +249,7 @@ def p_value(
     return 0.5 * math.erfc(of.sign * difference / math.sqrt(2.0 * variance))
 
 
-@inlined
+@written_out
 def rounded_to(value: float, how: int, step: float) -> float:
     """Round to a whole number of steps, halves up; what is on a step but for float rounding stays there."""
     steps = value / step
@@ -259,7 +259,7 @@ def rounded_to(value: float, how: int, step: float) -> float:
     return float(np.floor(steps + slack) if how == DOWN else np.ceil(steps - slack)) * step  # NaN stays NaN
 
 
-@inlined
+@written_out
 def limited(v: Floats, row: Any, value: float) -> float:
     """Divide a measure, limit and round it."""
     if row.divisor_at >= 0:
@@ -271,7 +271,7 @@ def limited(v: Floats, row: Any, value: float) -> float:
     return value if row.rounded == NOT_ROUNDED else rounded_to(value, row.rounded, v[row.step_at])
 
 
-@inlined
+@written_out
 def measured(
     v: Floats,
     rows: Any,
@@ -329,7 +329,7 @@ def measured(
     return scratch[m]
 
 
-@inlined
+@written_out
 def _single(
     v: Floats,
     rows: Any,
@@ -347,7 +347,7 @@ def _single(
     return limited(v, rows[m], measure(v, rows[m], low, high, people_in, verified, arms))
 
 
-@inlined
+@written_out
 def band_amount(v: Floats, clause: Any, points: Any, level: float) -> float:
     """Amount by bands: what of the measure lies between one level and the next, at the rate of the first."""
     amount = 0.0
@@ -358,7 +358,7 @@ def band_amount(v: Floats, clause: Any, points: Any, level: float) -> float:
     return amount
 
 
-@inlined
+@written_out
 def table_amount(v: Floats, clause: Any, points: Any, level: float) -> float:
     """Amount by measure: steps (a level belongs to the step that begins there) or straight lines between points."""
     if np.isnan(level):

@@ -47,7 +47,7 @@ from simulator.clauses import (
     rounded_to,
     table_amount,
 )
-from simulator.compiled import inlined, inner, kernel, part
+from simulator.compiled import inner, kernel, part, written_out
 from simulator.fund import CARRY, FEES, FUND_ROWS, HELD, NET, capital_held, holds, play_fund
 from simulator.outcomes import ADDITIONAL, BEFORE, VERIFIED, Outcomes, without_provider
 from simulator.payers import Purses, new_purses, paid_by_payers, paid_from_before, share_of_own_costs
@@ -246,13 +246,13 @@ def planned_costs(v: Floats, terms: Terms, calendar: Calendar, people: Ints, blo
     return planned
 
 
-@inlined
+@written_out
 def cost_growth(v: Floats, calendar: Calendar) -> float:
     """Factor by which costs rise a period."""
     return (1.0 + v[calendar.costs_rise_at]) ** (1.0 / calendar.a_year) if calendar.costs_rise_at >= 0 else 1.0
 
 
-@inlined
+@written_out
 def raise_costs(v: Floats, calendar: Calendar, after: int, falls: Floats) -> None:
     """Raise the costs [FALLS, T + 2] that fall later than `after` to the prices of their periods, if they rise.
 
@@ -267,7 +267,7 @@ def raise_costs(v: Floats, calendar: Calendar, after: int, falls: Floats) -> Non
             falls[row, t] *= factor
 
 
-@inlined
+@written_out
 def spread_referrals(people: Ints, blocks: Any, referred: Floats) -> None:
     """Add the people of each block to the periods in which they are referred, evenly in whole people."""
     for b in range(blocks.size):
@@ -278,7 +278,7 @@ def spread_referrals(people: Ints, blocks: Any, referred: Floats) -> None:
                 referred[first + j] += part
 
 
-@inlined
+@written_out
 def _tally(
     people: Ints,
     counts: Floats,
@@ -302,7 +302,7 @@ def _tally(
             additional[o, c] += counts[o, b, ADDITIONAL]
 
 
-@inlined
+@written_out
 def _known_at(when: Ints, cohort: Any, blocks: Any, o: int, stop: int) -> int:
     """Period in which an outcome of a cohort is known: of its last people counted, or the last claim if earlier."""
     known = 0
@@ -312,7 +312,7 @@ def _known_at(when: Ints, cohort: Any, blocks: Any, o: int, stop: int) -> int:
     return known
 
 
-@inlined
+@written_out
 def _referred_by(cohort: Any, blocks: Any, stop: int) -> int:
     """Period in which the last people counted of a cohort are referred; nothing of them is known earlier."""
     last = 0
@@ -322,7 +322,7 @@ def _referred_by(cohort: Any, blocks: Any, stop: int) -> int:
     return last
 
 
-@inlined
+@written_out
 def _due_dates(
     clauses: Any,
     reads: Any,
@@ -365,7 +365,7 @@ def _due_dates(
             _mark_due(state[k, number], pooled, now, busy)
 
 
-@inlined
+@written_out
 def _read_at(outcome: int, when: Ints, cohort: Any, blocks: Any, stop: int, people: float) -> int:
     """Period in which an outcome of a cohort can be read (-1: in which its people are known); 0 if it did not run."""
     if people <= 0.0:
@@ -375,7 +375,7 @@ def _read_at(outcome: int, when: Ints, cohort: Any, blocks: Any, stop: int, peop
     return _known_at(when, cohort, blocks, outcome, stop)
 
 
-@inlined
+@written_out
 def _clear(table: Any) -> None:
     """Set a table to zero; of a slice of two dimensions the compiler would not know that it is contiguous."""
     for i in range(table.shape[0]):
@@ -383,13 +383,13 @@ def _clear(table: Any) -> None:
             table[i, j] = 0
 
 
-@inlined
+@written_out
 def _is_for(cohorts: int, c: int) -> bool:
     """Whether a clause is settled for a cohort, by its bits; -1 are all."""
     return cohorts < 0 or (cohorts >> c) & 1 == 1
 
 
-@inlined
+@written_out
 def _mark_due(row: Ints, due: int, now: int, busy: NDArray[np.bool_]) -> None:
     if row[SETTLED] == 0:
         row[DUE_AT] = max(due, now + 1) if due > 0 else 0
@@ -397,7 +397,7 @@ def _mark_due(row: Ints, due: int, now: int, busy: NDArray[np.bool_]) -> None:
             busy[row[DUE_AT]] = True
 
 
-@inlined
+@written_out
 def _settle(
     v: Floats, terms: Terms, k: int, column: int, raw: float, quantity: float, book: Book, holders: Any, t: int, at: int
 ) -> float:
@@ -442,7 +442,7 @@ def _settle(
     return amount
 
 
-@inlined
+@written_out
 def _falls_away(clause: Any, triggered: int) -> bool:
     """Whether a clause falls away because of the triggers of others that were met so far."""
     return (triggered & clause.unless) != 0 or (clause.only_if != 0 and (triggered & clause.only_if) == 0)
@@ -464,7 +464,7 @@ def _paid_from_before(v: Floats, terms: Terms, k: int, column: int, book: Book, 
     return amount
 
 
-@inlined
+@written_out
 def _fee_due(due: int, first: int, last: int, t: int, stop: int, amount: float, gap: tuple[int, int]) -> float:
     """Part of a fee that is due in period t; a fee is earned over the periods of service first..last.
 
@@ -487,7 +487,7 @@ def _fee_due(due: int, first: int, last: int, t: int, stop: int, amount: float, 
     return 0.0
 
 
-@inlined
+@written_out
 def _newly_paid_for(v: Floats, clause: Any, referred: Floats, t: int, stop: int) -> float:
     """People referred in period t beyond those that are not paid for; nobody after the stop."""
     if t > stop:
@@ -501,7 +501,7 @@ def _newly_paid_for(v: Floats, clause: Any, referred: Floats, t: int, stop: int)
     return max(before + referred[t] - free, 0.0) - max(before - free, 0.0)
 
 
-@inlined
+@written_out
 def _settle_period(
     v: Floats,
     terms: Terms,
@@ -623,7 +623,7 @@ def _settle_period(
     return payable, triggered
 
 
-@inlined
+@written_out
 def _lay_out(
     v: Floats,
     terms: Terms,
@@ -666,7 +666,7 @@ def next_busy(busy: NDArray[np.bool_], t: int, periods: int) -> int:
     return t
 
 
-@inlined
+@written_out
 def play_clauses(
     v: Floats,
     terms: Terms,
@@ -1298,7 +1298,7 @@ def _fall_due(
             own[OUT] *= table_amount(v, tables[row.principal_table], finance.points, level)
 
 
-@inlined
+@written_out
 def _know(
     table: Any,
     reads: Any,
@@ -1327,7 +1327,7 @@ def _know(
             known[c] = np.nan if silent else people_in[c]
 
 
-@inlined
+@written_out
 def _to_date(
     v: Floats,
     rows: Any,
@@ -1362,7 +1362,7 @@ def _to_date(
     return measured(v, rows, parts, m, number, known, verified, arms, published[:0], scratch)
 
 
-@inlined
+@written_out
 def needed(planned: Floats, t: int, ahead: int, stop: int, T: int) -> float:
     """Planned costs of the `ahead` periods after t; once the stop is known, only the cost of ending."""
     if t >= stop:
@@ -1370,7 +1370,7 @@ def needed(planned: Floats, t: int, ahead: int, stop: int, T: int) -> float:
     return planned[0, min(t + ahead, T)] - planned[0, t]
 
 
-@inlined
+@written_out
 def _bucket(
     v: Floats,
     clauses: Any,
@@ -1420,7 +1420,7 @@ def _bucket(
     return late
 
 
-@inlined
+@written_out
 def _index(rate: float, t: int, step: float, base: int) -> float:
     """Rise of indexed amounts in a period: by whole years from the base month to the last month of the period.
 
@@ -1431,7 +1431,7 @@ def _index(rate: float, t: int, step: float, base: int) -> float:
     return (1.0 + rate) ** max(math.floor((t * step - 1.0 - base) / 12.0), 0)
 
 
-@inlined
+@written_out
 def _owed(
     v: Floats,
     clause: Any,
@@ -1482,7 +1482,7 @@ def _owed(
     return amount, quantity, conditional or amount > 0.0
 
 
-@inlined
+@written_out
 def really_paid(
     v: Floats,
     clauses: Any,
@@ -1524,7 +1524,7 @@ def really_paid(
     return real, counted_pay
 
 
-@inlined
+@written_out
 def count_triggers(state: Ints, number: int, d: int, met: Ints, flags: NDArray[np.int8]) -> None:
     """Count the triggers that draw d met; see :func:`simulator.draws.settle_draws`."""
     for k in range(met.shape[0]):
@@ -1556,7 +1556,7 @@ def _drop_rounding(flows: Floats) -> None:
             flows[t] = 0.0
 
 
-@inlined
+@written_out
 def _measure(
     v: Floats,
     calendar: Calendar,
@@ -1620,7 +1620,7 @@ def _measure(
         _measure_investor(v, calendar, flows[INVESTOR, : T + 1], called, profit, commitment, out)
 
 
-@inlined
+@written_out
 def _measure_investor(
     v: Floats, calendar: Calendar, flows: Floats, called: float, profit: float, commitment: float, out: Floats
 ) -> None:
@@ -1721,7 +1721,7 @@ def measure_fund(v: Floats, calendar: Calendar, terms: Terms, book: Book, found:
     _measure_investor(v, calendar, book.fund[NET, : T + 1], called, profit, commitment, out)
 
 
-@inlined
+@written_out
 def _check(
     contract_cap: float,
     called: float,

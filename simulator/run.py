@@ -172,6 +172,9 @@ class Simulation:
         for name in {self.ledger(name): name for name in self.names}.values():  # one structure for each kernel
             met = np.zeros((len(self.plan.clause_names[name]), len(self.plan.cohort_names) + 2), np.int64)
             self.settle(name, values[:0], out, stops, capped, met)
+        for table in (np.zeros((1, 2)), np.zeros((2, 1)).T):
+            compile_for(metrics.column_moments, table, False)
+        compile_for(metrics.pair_moments, np.zeros((1, 2)), np.zeros((1, 2)), False)
 
     def ledger(self, name: str) -> Callable[..., None]:
         """Tell which kernel plays the ledger of a structure."""
@@ -382,9 +385,6 @@ def compile_beside(plan: Plan, seed: int, names: list[str]) -> None:
         compile_for(metrics.irr, book.flows[0], 1.0)
         compile_for(pay_out, row, finance, 1, 1, 1.0, 0.0, True, book.capital, book.paper, book.till, book.paid_to)
     shared.outcomes(0, values)
-    for table in (np.zeros((1, 2)), np.zeros((2, 1)).T):
-        compile_for(metrics.column_moments, table, False)
-    compile_for(metrics.pair_moments, np.zeros((1, 2)), np.zeros((1, 2)), False)
 
 
 PILOT = Replicates(-1, -1, -1)

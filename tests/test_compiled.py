@@ -191,7 +191,7 @@ def _may_hold_an_array(returns):
 
 def test_functions_that_count_no_references_return_no_arrays():
     """Their callers would give up an array that was never taken: memory is corrupted, sometimes."""
-    found = dict(_decorated({"inner", "inlined", "part"}))
+    found = dict(_decorated({"inner", "inlined", "written_out", "part"}))
     assert len(found) > 100
     assert [name for name, returns in found.items() if _may_hold_an_array(returns)] == []
 

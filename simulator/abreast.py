@@ -127,11 +127,11 @@ costs for which capital is called; the provider's flows; cash of the vehicle aft
 ) = (LANES * row for row in range(27))
 LANE = 27 * LANES
 """Places of what there is once for each draw, each the first of LANES: last period of service; the contract's limit and
-what its clauses paid; an amount on its way to the sheet; commitment, share of the surplus, periods that capital is called
-ahead, reserve; cash and what the provider advanced; capital called, outstanding, and paid to investors; whether an account
-fell below zero; discount so far and of one period; hurdle; cash of the period before; two parties' sums; the investors'
-largest flow, running sum, sum of sizes, of what they paid in, first such period, and sum; whether they are paid back in
-all periods from here on."""
+what its clauses paid; an amount on its way to the sheet; commitment, share of the surplus, periods that capital is
+called ahead, reserve; cash and what the provider advanced; capital called, outstanding, and paid to investors; whether
+an account fell below zero; discount so far and of one period; hurdle; cash of the period before; two parties' sums; the
+investors' largest flow, running sum, sum of sizes, of what they paid in, first such period, and sum; whether they are
+paid back in all periods from here on."""
 ALONE = (OTHER_PARTIES, SERVICE, PAYER_COSTS)
 """Parties whose costs are known here."""
 OF_FINANCE = sum(1 << m for m in (*OF_TRANCHE, GUARANTOR_COST, PROVIDER_BACKS, UNPAID))

@@ -563,7 +563,7 @@ FAULTS = [
         "abreast.py",
         "sheet[t, PEOPLE + i] if t <= lane[STOP + i] else 0.0",
         "sheet[t, PEOPLE + i]",
-        (ABREAST + "generated_deals_are_settled_alike_side_by_side_and_alone",),
+        (ABREAST + "costs_by_the_person_end_with_the_service",),
     ),
     Fault(
         "the reserve is held to the end",

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from deals import deals
+from deals import SMALL, deals
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simulator import ledger as book_of
 from simulator.abreast import ALONE, LANES, settle_abreast
-from simulator.dealfile import load
+from simulator.dealfile import load, loads
 from simulator.plan import compile_plan
 from simulator.run import Simulation, new_book_of
 from simulator.waterfall import NO_END
@@ -166,8 +166,9 @@ def test_capital_called_differently_far_ahead_and_service_ended_at_different_tim
     called = alone[0][:, book_of.PEAK]
     assert len(np.unique(called)) > 5
     assert len(np.unique(alone[0][:, book_of.STOP_AT])) > 3
-    wrong = _both(plan, "as signed", 2 * LANES + 1)[0]
-    assert book_of.NPV in _differences(wrong, alone)
+    alike = _both(plan, "as signed", 2 * LANES + 1)  # whose capital is called equally far ahead has a way of its own
+    _assert_alike(*alike)
+    assert book_of.NPV in _differences(alike[0], alone)
 
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["all at once", "as it is needed"])
@@ -184,3 +185,16 @@ def test_a_reserve_and_capital_called_at_once_are_settled_alike(at_once):
     beside, alone = _both(plan, "as signed", LANES + 1, change)
     _assert_alike(beside, alone)
     assert book_of.NPV in _differences(_both(plan, "as signed", LANES + 1)[0], alone)
+
+
+def test_costs_by_the_person_end_with_the_service():
+    costs = "costs: {set_up: 20000, delivery: 700 per person, evaluation: 90 per person}"
+    text = SMALL.replace("costs: {set_up: 20000, delivery: 60000 a year}", costs)
+    text = text.replace("evaluation: 9000 at the end", "evaluation: 60 per person")
+    plan = compile_plan(loads(text + "ends_early: {policy_change: {chance_a_year: 30%}}\n"))
+    beside, alone = _both(plan, "rate card", LANES + 9)
+    _assert_alike(beside, alone)
+    ended = alone[0][:, book_of.STOP_AT] < plan.calendar.last
+    assert 5 < ended.sum() < LANES
+    own_costs = alone[0][:, book_of.COST] - alone[0][:, book_of.PAYMENTS]
+    assert own_costs[ended].max() < own_costs[~ended].min()

@@ -442,11 +442,11 @@ def _run_tills(T: int, lane: Floats, sheet: Floats, investor: Floats) -> None:
         sheet[0, IN_HAND + i] = call
     for t in range(1, T + 1):
         for i in range(LANES):
-            cash, owes = lane[CASH + i], lane[ARREARS + i]
             due = sheet[t, OTHERS + i] + sheet[t, DELIVERY + i]
-            paid = min(cash, owes + due)
+            cash, owes = lane[CASH + i], lane[ARREARS + i] + due
+            paid = min(cash, owes)
             cash -= paid
-            owes += due - paid
+            owes -= paid
             cash += sheet[t, CAME_IN + i]
             back = min(cash, owes)
             cash -= back  # one after the other, so that no rounding leaves less than nothing

@@ -857,9 +857,10 @@ def play(
                 if agreed:
                     due = flows[OTHER_PARTIES, t] + flows[OWED_FOR_SERVICE, t] + flows[GUARANTOR_FEES, t]
                     flows[PROVIDERS, t] += flows[OWED_FOR_SERVICE, t] - flows[SERVICE, t]
-            paid = min(till[CASH], till[ARREARS] + due)
+            owes = till[ARREARS] + due
+            paid = min(till[CASH], owes)
             till[CASH] -= paid
-            till[ARREARS] += due - paid
+            till[ARREARS] = owes - paid  # in one sum, so that no rounding leaves less than nothing
             flows[PROVIDERS, t] += paid - due
             if finance.usual == 0:
                 if finance.puts_off == 1:

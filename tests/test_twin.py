@@ -307,3 +307,18 @@ def test_what_was_kept_for_a_cost_pays_it_though_the_last_digits_are_lost():
     )
     insist(loads(text), draws=40)
     assert np.isnan(simulate(loads(text), draws=40).draws("as signed")["multiple"]).all()
+
+
+def test_what_the_provider_advanced_is_owed_no_more_once_it_is_repaid():
+    # after a stop the capital called is the arrears and the cost of ending, to the last digit, and nothing else is left
+    text = (
+        CERTAIN.replace("time: {", "time: {service: 2020-01 to 2023-12, ")
+        + """
+    rate_card: {job: 0}
+    costs: {delivery: "uniform(500, 5000) a year", evaluation: 9000 at the end}
+    finance: {tranches: {senior: {commitment: 20000}, junior: {commitment: 20000}}}
+ends_early: {policy_change: {chance_a_year: 50%}}
+"""
+    )
+    insist(loads(text), draws=20)
+    assert simulate(loads(text), draws=2000)["as signed"].payments.mean == 0

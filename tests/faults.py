@@ -573,12 +573,10 @@ FAULTS = [
         (ABREAST + "a_reserve_and_capital_called_at_once_are_settled_alike",),
     ),
     Fault(
-        "capital called at once is called again",
+        "capital called at once is half of it",
         "abreast.py",
-        """            sheet[t, NEED : NEED + LANES] = -np.inf
-""",
-        """            sheet[t, NEED : NEED + LANES] = 0.0
-""",
+        "sheet[0, NEED + i] = lane[COMMITMENT + i]",
+        "sheet[0, NEED + i] = 0.5 * lane[COMMITMENT + i]",
         (ABREAST + "a_reserve_and_capital_called_at_once_are_settled_alike",),
     ),
     Fault(

@@ -381,7 +381,7 @@ def _add_by_person(periods: int, lane: Floats, sheet: Floats, whose: int) -> Non
 def _plan(values: Floats, planned: Floats, terms: Terms, calendar: Calendar, lane: Floats, sheet: Floats) -> None:
     """Fill what is held for planned costs and the reserve after each period, and for what capital is called.
 
-    Where nobody is asked for capital the latter is minus infinity.
+    In the last period nobody is asked for capital: the latter is minus infinity.
     """
     finance, T, here = terms.finance, calendar.periods, values.shape[0]
     all_at_once = finance.ahead_at < 0
@@ -406,9 +406,7 @@ def _plan(values: Floats, planned: Floats, terms: Terms, calendar: Calendar, lan
                 sheet[t, NEED + i] = needed(planned, t, ahead, stop, T)
         _fill(sheet[T], HELD, 0.0)
     _fill(sheet[T], NEED, -np.inf)
-    if all_at_once:
-        for t in range(T):
-            _fill(sheet[t], NEED, -np.inf)
+    if all_at_once:  # nothing of the commitment is left to be called later
         for i in range(LANES):
             sheet[0, NEED + i] = lane[COMMITMENT + i]
 

@@ -218,6 +218,14 @@ def compile_for(function: Callable[..., Any], *given: Any) -> None:
     cast(Any, function).compile(tuple(cast(Any, typeof)(each) for each in given))
 
 
+BESIDE = """
+import os, pickle, sys, threading
+given = pickle.load(sys.stdin.buffer)
+threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(1)), daemon=True).start()
+"""
+"""Begin a program of :func:`beside`. Its input ends when the process that started it does, however that ends."""
+
+
 @contextlib.contextmanager
 def beside(program: str, given: Any) -> Iterator[None]:
     """Run a Python program in a process of its own while the body runs; at the end wait for it.
@@ -228,12 +236,13 @@ def beside(program: str, given: Any) -> Iterator[None]:
     Parameters
     ----------
     program
-        Reads `given`, pickled, from its standard input; at once, as the body waits for that.
+        Its first lines are :data:`BESIDE`, which reads `given`, pickled, from its standard input, and ends the program
+        where this process is killed.
     """
     try:
         text = pickle.dumps(given)
         child = subprocess.Popen(
-            [sys.executable, "-c", program],
+            [sys.executable, "-c", BESIDE + program],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -246,13 +255,14 @@ def beside(program: str, given: Any) -> Iterator[None]:
         pipe = cast(Any, child.stdin)
         with contextlib.suppress(OSError):
             pipe.write(text)
-        with contextlib.suppress(OSError):
-            pipe.close()
+            pipe.flush()
         yield
         child.wait()
     finally:
         child.kill()
         child.wait()
+        with contextlib.suppress(OSError):
+            pipe.close()
 
 
 class _Told(event.Listener):

@@ -365,10 +365,8 @@ class Simulation:
 
 _COMPILES_ALONE = "SIB_COMPILES_ALONE"
 _COMPILE_BESIDE = """
-import pickle, sys
-given = sys.stdin.buffer.read()
 from simulator.run import compile_beside
-compile_beside(*pickle.loads(given))
+compile_beside(*given)
 """
 
 

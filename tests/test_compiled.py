@@ -209,8 +209,8 @@ def test_python_cannot_call_machine_code_without_an_entry():
 
 
 BESIDE = """
-import pathlib, pickle, sys
-pathlib.Path(pickle.load(sys.stdin.buffer)).write_text("done")
+import pathlib
+pathlib.Path(given).write_text("done")
 """
 
 
@@ -229,6 +229,27 @@ def test_a_program_beside_a_body_that_fails_is_ended():
     with pytest.raises(KeyboardInterrupt), beside("import time; time.sleep(600)", None):
         raise KeyboardInterrupt
     assert time.monotonic() - begun < 60
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_program_beside_a_process_that_is_killed_ends(tmp_path):
+    sign = tmp_path / "sign"
+    inner = "import pathlib, time; pathlib.Path(given).write_text(str(os.getpid())); time.sleep(600)"
+    outer = f"from simulator.compiled import beside\nwith beside({inner!r}, {str(sign)!r}): pass"
+    with subprocess.Popen([sys.executable, "-c", outer], cwd=PACKAGE.parent) as process:
+        _wait_until(lambda: sign.exists() and sign.read_text())
+        process.kill()
+    child = Path(f"/proc/{sign.read_text()}/stat")
+    if not child.parent.parent.joinpath("self").exists():
+        pytest.skip("no /proc to see processes in")
+    _wait_until(lambda: not child.exists() or child.read_text().rsplit(")", 1)[1].split()[0] == "Z")
+
+
+def _wait_until(holds, seconds=60):
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_a_program_that_cannot_be_given_its_input_harms_nobody():

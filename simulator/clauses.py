@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from simulator.compiled import inner, written_out
 
+_WHOLE = 2.0**31
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -411,6 +413,20 @@ def settle_persons(
     """
     people = records.shape[1]
     left[:people] = limit
+    if _is_whole(limit) and records.itemsize < left.itemsize:  # records of few bytes are whole numbers
+        whole = True
+        for j in range(order.size):
+            whole = whole and _is_whole(price[order[j]])
+        if whole:  # sums of whole numbers have no order
+            for j in range(order.size):
+                record, each = records[outcome[order[j]]], price[order[j]]
+                total = 0
+                for i in range(people):
+                    amount = min(record[i] * each, left[i])
+                    left[i] -= amount
+                    total += int(amount)
+                paid[order[j]] += total
+            return
     for j in range(order.size):
         record, each, now = records[outcome[order[j]]], price[order[j]], due[j]
         for i in range(people):
@@ -421,3 +437,9 @@ def settle_persons(
     for i in range(people):  # clause by clause within, so that no sum waits for its last addition
         for j in range(order.size):
             paid[order[j]] += due[j, i]
+
+
+@inlined
+def _is_whole(money: float) -> bool:
+    """Whether this is a whole number of units that is not so large that a sum of many of them is rounded."""
+    return 0.0 <= money <= _WHOLE and money == math.floor(money)

@@ -47,6 +47,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Keys = NDArray[np.uint64]
 Flags = NDArray[np.bool_]
+Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint32]
 
 YES_OR_NO, EVENTS, MILESTONE, AMOUNT, SCORE = range(5)
@@ -55,6 +56,7 @@ NODES = len(GAUSS_HERMITE_NODES)
 _SLOTS: Any = np.int64(1024)
 _STRIDE = 16  # uniforms reserved for the nodes of one segment of one block
 _WORD = 2.0**-32
+_WORDS = 2.0**32
 _MOST_ICC = 0.999
 TILE = 256
 """Most people who are worked side by side, person by person."""
@@ -197,8 +199,8 @@ class Tile(NamedTuple):
     proof: Words  # [4, TILE] evidence, where its replicate differs from that of luck
     chance_of: Floats  # [TILE] scratch
     class_of: Words  # [TILE]
-    has: Flags  # [O, TILE] whether a person has the outcome
-    would: Flags  # [O, TILE] and would without the service
+    limit_of: Words  # [2, TILE] below which word a person has the outcome at hand, with the service and without it
+    has: Bytes  # [O + 2, 2 TILE] 1 for who has an outcome, then for who would without the service; everybody; nobody
     able: Flags  # [2, TILE] whether a person can have the outcome at hand, with the service and without it
 
 
@@ -211,6 +213,8 @@ class Chances(NamedTuple):
     known: Floats  # [O, 3] quantile of a cohort among cohorts; shape of the gamma law asked for last, and its quantile
     served: Floats  # [O, K] given the step before (and not the one excluded)
     unserved: Floats  # [O, K]
+    limit: Words  # [O, 2, K] below which word a person of a class has the outcome, with the service and without it
+    limits: Ints  # [O] whether those are ALIKE, UNLIKE, or none as somebody is sure to have the outcome
     survival: Floats  # [O, K, 2] chance of having come so far, without and with the service
     eligible: Floats  # [K]
     tilt: Floats  # [NODES] relative odds against an outcome at a node of frailty
@@ -232,6 +236,8 @@ def new_chances(outcomes: int, segments: int, blocks: int) -> Chances:
         np.zeros((outcomes, 3)),
         np.zeros((outcomes, classes)),
         np.zeros((outcomes, classes)),
+        np.zeros((outcomes, 2, classes), np.uint32),
+        np.zeros(outcomes, np.int64),
         np.zeros((outcomes, classes, 2)),
         np.zeros(classes),
         np.zeros(NODES),
@@ -245,8 +251,8 @@ def new_chances(outcomes: int, segments: int, blocks: int) -> Chances:
             np.zeros((4, TILE), np.uint32),
             np.zeros(TILE),
             np.zeros(TILE, np.uint32),
-            np.zeros((outcomes, TILE), np.bool_),
-            np.zeros((outcomes, TILE), np.bool_),
+            np.zeros((2, TILE), np.uint32),
+            np.zeros((outcomes + 2, 2 * TILE), np.uint8),
             np.zeros((2, TILE), np.bool_),
         ),
     )
@@ -983,7 +989,8 @@ def draw_people(
     person_keys, chain_keys, proof_keys, evidence = keys.person, keys.chain, keys.proof, keys.evidence
     level, fresh, weight = chances.level, chances.fresh, chances.weight
     served, unserved = chances.served, chances.unserved
-    words, proof, has, would, chance_of = tile.words, tile.proof, tile.has, tile.would, tile.chance_of
+    limit, limits, limit_of, able = chances.limit, chances.limits, tile.limit_of, tile.able
+    words, proof, has, chance_of = tile.words, tile.proof, tile.has, tile.chance_of
     counts[:] = 0.0
     nodes = fill_weights(v, segments.share_at, frailty_at, weight)
     classes = segments.share_at.size * nodes
@@ -995,12 +1002,14 @@ def draw_people(
             person = NONE
         if fresh[b]:
             fill_chances(v, table, frailty_at, chances, level[b], nodes)
+            for o in range(table.size):
+                limits[o] = _fill_limits(served[o, :classes], unserved[o, :classes], limit[o])
         for start in range(0, people_of[b], TILE):
             number = min(TILE, people_of[b] - start)
             wide = (number + _LANES - 1) // _LANES * _LANES
             class_of = tile.class_of[:wide]
-            able, able_without = tile.able[0, :wide], tile.able[1, :wide]
             _fill_classes(person_keys[c], draw, person, weight[:classes], words, chance_of, class_of)
+            _fill_everybody(number, has[table.size])
             pair = -1
             chain = -1
             for o in range(table.size):
@@ -1008,14 +1017,15 @@ def draw_people(
                 key = chain_keys[outcome.chain, c]
                 record = records[o, row : row + number]
                 in_time = when[o, b] <= cohorts[c].claim
-                _fill_able(number, has, outcome.parent, outcome.instead, able)
-                _fill_able(number, would, outcome.parent, outcome.instead, able_without)
+                parent = has[outcome.parent if outcome.parent >= 0 else table.size]
+                instead = has[outcome.instead if outcome.instead >= 0 else table.size + 1]
+                own = has[o]
                 if outcome.before_at >= 0:
                     relative_at = segments.level_at[:, o]
                     _add_before(v, outcome, relative_at, class_of[:number], nodes, key, draw, person, counts[o, b])
                 if outcome.kind not in (YES_OR_NO, MILESTONE):
-                    has[o] = False
-                    would[o] = False
+                    own[:] = 0
+                    _fill_able(parent, instead, able)
                     _measure_people(
                         v,
                         outcome,
@@ -1026,8 +1036,8 @@ def draw_people(
                         evidence[o, c],
                         draw,
                         person,
-                        able,
-                        able_without,
+                        able[0],
+                        able[1],
                         in_time,
                         record,
                         counts[o, b],
@@ -1041,12 +1051,23 @@ def draw_people(
                     if evidence_key != key:
                         philox_blocks(evidence_key, draw, at, NONE, _SLOTS, wide, proof)
                 first = 2 * (outcome.slot % 2)
-                counts[o, b, TRUE] += _have(words[first], served[o], class_of, able, chance_of, has[o])
-                counts[o, b, WITHOUT] += _have(words[first], unserved[o], class_of, able_without, chance_of, would[o])
+                word = words[first, :wide]
+                if limits[o] == NO_LIMITS:
+                    _fill_able(parent, instead, able)
+                    has_it = _have(word, served[o], class_of, able[0], chance_of, own[:TILE])
+                    would = _have(word, unserved[o], class_of, able[1], chance_of, own[TILE:])
+                else:
+                    _find_limits(limit[o, 0, :classes], class_of, limit_of[0])
+                    other = 0 if limits[o] == ALIKE else 1
+                    if other == 1:
+                        _find_limits(limit[o, 1, :classes], class_of, limit_of[1])
+                    has_it, would = _have_below(word, limit_of[0], limit_of[other], parent, instead, own)
+                counts[o, b, TRUE] += has_it
+                counts[o, b, WITHOUT] += would
                 if in_time:
-                    shown = words[first + 1] if evidence_key == key else proof[first + 1]
                     missing, mistaken = v[outcome.missing_at], v[outcome.mistaken_at]
-                    counts[o, b, VERIFIED] += _verify(shown, able, has[o], missing, mistaken, record)
+                    shown = words[first + 1] if evidence_key == key else proof[first + 1]
+                    counts[o, b, VERIFIED] += _verify(shown, parent, instead, own, missing, mistaken, record)
                 else:
                     record[:] = 0
             person += number
@@ -1070,29 +1091,94 @@ def _fill_classes(key: int, draw: int, person: int, weight: Floats, words: Words
             class_of[i] += np.uint32(u[i] > mass)
 
 
-@part
-def _fill_able(number: int, has: Flags, parent: int, instead: int, able: Flags) -> None:
-    """Fill who can have an outcome: whoever has the one that it follows, and has not the one that excludes it.
+@inlined
+def _fill_everybody(number: int, everybody: Bytes) -> None:
+    """Fill the people of a tile, with the service and without it: beyond their number there is nobody."""
+    everybody[:] = 0
+    everybody[:number] = 1
+    everybody[TILE : TILE + number] = 1
 
-    Beyond the number of people, nobody.
+
+@part
+def _fill_able(parent: Bytes, instead: Bytes, able: Flags) -> None:
+    """Fill who can have an outcome: whoever has the one that it follows, and has not the one that excludes it."""
+    for i in range(TILE):
+        able[0, i] = parent[i] > instead[i]
+        able[1, i] = parent[TILE + i] > instead[TILE + i]
+
+
+ALIKE, UNLIKE, NO_LIMITS = range(3)
+
+
+@inlined
+def _limit(chance: float) -> float:
+    """How many of the 2**32 words w give a uniform (w + 1/2) / 2**32 below a chance; exact, as only ceil rounds."""
+    return max(0.0, math.ceil(chance * _WORDS - 0.5))
+
+
+@part
+def _fill_limits(served: Floats, unserved: Floats, limit: Words) -> int:
+    """Fill the limits [2, K] of the words with which people of each class have an outcome; tell what they are.
+
+    Nearly all is done with words of 32 bits, twice as many at once as of numbers of 64. Only where every word is below
+    the limit, which is 2**32 then, there are none.
     """
-    able[:number] = True
-    able[number:] = False
-    if parent >= 0:
-        for i in range(able.size):
-            able[i] = has[parent, i]
-    if instead >= 0:
-        for i in range(able.size):
-            able[i] &= not has[instead, i]
+    alike = True
+    for k in range(served.size):
+        one, other = _limit(served[k]), _limit(unserved[k])
+        if one >= _WORDS or other >= _WORDS:
+            return NO_LIMITS
+        alike = alike and one == other
+        limit[0, k], limit[1, k] = np.uint32(np.int64(one)), np.uint32(np.int64(other))
+    return ALIKE if alike else UNLIKE
 
 
 @part
-def _have(word: Words, chance: Floats, class_of: Words, able: Flags, chance_of: Floats, has: Flags) -> int:
+def _find_limits(limit: Words, class_of: Words, limit_of: Words) -> None:
+    """Fill the limit of each person, given that of each class."""
+    if limit.size == NODES:  # to choose among few costs less than to look up
+        l0, l1, l2, l3, l4 = limit[0], limit[1], limit[2], limit[3], limit[4]
+        l5, l6, l7, l8 = limit[5], limit[6], limit[7], limit[8]
+        for i in range(class_of.size):
+            k = class_of[i]
+            low = l0 if k == np.uint32(0) else l1
+            low = l2 if k == np.uint32(2) else low
+            low = l3 if k == np.uint32(3) else low
+            low = l4 if k == np.uint32(4) else low
+            low = l5 if k == np.uint32(5) else low
+            low = l6 if k == np.uint32(6) else low
+            low = l7 if k == np.uint32(7) else low
+            limit_of[i] = l8 if k == np.uint32(8) else low
+    else:
+        for i in range(class_of.size):
+            limit_of[i] = limit[class_of[i]]
+
+
+@part
+def _have_below(
+    word: Words, limit: Words, limit_without: Words, parent: Bytes, instead: Bytes, own: Bytes
+) -> tuple[int, int]:
+    """Fill who has a yes/no outcome or milestone, and who would without the service; return how many.
+
+    Those can who have the one that it follows, and have not the one that excludes it.
+    """
+    number, without = np.uint32(0), np.uint32(0)
+    for i in range(word.size):
+        it = np.uint8(word[i] < limit[i]) & np.uint8(parent[i] > instead[i])
+        would = np.uint8(word[i] < limit_without[i]) & np.uint8(parent[TILE + i] > instead[TILE + i])
+        own[i], own[TILE + i] = it, would
+        number = np.uint32(number + it)
+        without = np.uint32(without + would)
+    return np.int64(number), np.int64(without)
+
+
+@part
+def _have(word: Words, chance: Floats, class_of: Words, able: Flags, chance_of: Floats, has: Bytes) -> int:
     """Fill who has a yes/no outcome or milestone, given the chance of each class; return how many do."""
-    for i in range(able.size):  # a look-up apart from the comparison: the compiler can do both for many at once
+    for i in range(word.size):  # a look-up apart from the comparison: the compiler can do both for many at once
         chance_of[i] = chance[class_of[i]]
     number = 0
-    for i in range(able.size):
+    for i in range(word.size):
         it = able[i] & ((float(word[i]) + 0.5) * _WORD < chance_of[i])
         has[i] = it
         number += it
@@ -1100,15 +1186,21 @@ def _have(word: Words, chance: Floats, class_of: Words, able: Flags, chance_of: 
 
 
 @part
-def _verify(word: Words, able: Flags, has: Flags, missing: float, mistaken: float, record: Any) -> int:
+def _verify(
+    word: Words, parent: Bytes, instead: Bytes, has: Bytes, missing: float, mistaken: float, record: Any
+) -> int:
     """Fill for whom an outcome is verified, true or by mistake; return for how many."""
-    number = 0
+    lost, wrong = _limit(missing), _limit(mistaken)
+    seen, any_word = np.uint8(lost < _WORDS), np.uint8(wrong >= _WORDS)
+    from_word, to_word = np.uint32(np.int64(min(lost, _WORDS - 1.0))), np.uint32(np.int64(min(wrong, _WORDS - 1.0)))
+    number = np.uint32(0)
     for i in range(record.size):
-        e = (float(word[i]) + 0.5) * _WORD
-        it = (has[i] & (e >= missing)) | (able[i] & (not has[i]) & (e < mistaken))
+        shown = np.uint8(word[i] >= from_word) & seen & has[i]
+        taken = (np.uint8(word[i] < to_word) | any_word) & np.uint8(parent[i] > instead[i]) & np.uint8(has[i] ^ 1)
+        it = np.uint8(shown | taken)
         record[i] = it
-        number += it
-    return number
+        number = np.uint32(number + it)
+    return np.int64(number)
 
 
 @part

@@ -384,6 +384,8 @@ def table_amount(v: Floats, clause: Any, points: Any, level: float) -> float:
 @inner
 def settle_persons(
     records: Any,
+    start: int,
+    end: int,
     order: Ints,
     outcome: Ints,
     price: Floats,
@@ -400,6 +402,8 @@ def settle_persons(
     ----------
     records
         Verified outcomes [O, people].
+    start, end
+        Those to be settled: of the first, to before the second.
     order
         Clauses in the order in which a person's outcomes are settled.
     outcome, price
@@ -407,11 +411,11 @@ def settle_persons(
     limit
         Cap per person in money.
     left, due
-        Scratch [people or more], and [K, people or more].
+        Scratch [their number or more], and [K, their number or more].
     paid
         Running total by clause; added to, person by person.
     """
-    people = records.shape[1]
+    people = end - start
     left[:people] = limit
     if _is_whole(limit) and records.itemsize < left.itemsize:  # records of few bytes are whole numbers
         whole = True
@@ -419,7 +423,7 @@ def settle_persons(
             whole = whole and _is_whole(price[order[j]])
         if whole:  # sums of whole numbers have no order
             for j in range(order.size):
-                record, each = records[outcome[order[j]]], price[order[j]]
+                record, each = records[outcome[order[j]], start:end], price[order[j]]
                 total = 0
                 for i in range(people):
                     amount = min(record[i] * each, left[i])
@@ -428,7 +432,7 @@ def settle_persons(
                 paid[order[j]] += total
             return
     for j in range(order.size):
-        record, each, now = records[outcome[order[j]]], price[order[j]], due[j]
+        record, each, now = records[outcome[order[j]], start:end], price[order[j]], due[j]
         for i in range(people):
             amount = min(record[i] * each, left[i])
             amount = amount if (record[i] > 0) & (left[i] > 0.0) else 0.0

@@ -149,9 +149,9 @@ def settle_people(v: Floats, caps: CapTable, one: Outcomes, records: Any, capped
             paid[:] = 0.0
             end = row + one.people[b]
             while row < end:
-                tile = records[:, row : min(row + TILE, end)]
-                settle_persons(tile, order[:number], outcome, price, limit, left, due, paid)
-                row += tile.shape[1]
+                stop = min(row + TILE, end)
+                settle_persons(records, row, stop, order[:number], outcome, price, limit, left, due, paid)
+                row = stop
             for k in range(high - low):
                 capped[low + k, b] = paid[k]
 

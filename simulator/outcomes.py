@@ -61,6 +61,7 @@ _MOST_ICC = 0.999
 TILE = 256
 """Most people who are worked side by side, person by person."""
 _LANES = 64  # and their number is filled up to a multiple of this: what is left of a vector would cost as much again
+_BLOCKS = 16  # of Philox blocks, which cost more, to a multiple of this
 WHOLE = 1000
 """Most people whose total may be drawn first and then split over blocks."""
 
@@ -199,6 +200,7 @@ class Tile(NamedTuple):
     proof: Words  # [4, TILE] evidence, where its replicate differs from that of luck
     chance_of: Floats  # [TILE] scratch
     class_of: Words  # [TILE]
+    shown: Bytes  # [TILE] 1 for whom the outcome at hand is verified
     limit_of: Words  # [2, TILE] below which word a person has the outcome at hand, with the service and without it
     has: Bytes  # [O + 2, 2 TILE] 1 for who has an outcome, then for who would without the service; everybody; nobody
     able: Flags  # [2, TILE] whether a person can have the outcome at hand, with the service and without it
@@ -251,6 +253,7 @@ def new_chances(outcomes: int, segments: int, blocks: int) -> Chances:
             np.zeros((4, TILE), np.uint32),
             np.zeros(TILE),
             np.zeros(TILE, np.uint32),
+            np.zeros(TILE, np.uint8),
             np.zeros((2, TILE), np.uint32),
             np.zeros((outcomes + 2, 2 * TILE), np.uint8),
             np.zeros((2, TILE), np.bool_),
@@ -597,11 +600,11 @@ def _node_chances(
         value = 0.0
         slope = 0.0
         against = math.exp(-a)
+        for k in range(low, high):  # apart from the sums: the compiler can divide for many at once
+            out[k] = 1.0 / (1.0 + against * tilt[k - low])
         for k in range(low, high):
-            p = 1.0 / (1.0 + against * tilt[k - low])
-            value += eligible[k] * p
-            slope += eligible[k] * p * (1.0 - p)
-            out[k] = p
+            value += eligible[k] * out[k]
+            slope += eligible[k] * out[k] * (1.0 - out[k])
         gap = value / total - chance
         if abs(gap) < 1e-14:
             return
@@ -1007,6 +1010,7 @@ def draw_people(
         for start in range(0, people_of[b], TILE):
             number = min(TILE, people_of[b] - start)
             wide = (number + _LANES - 1) // _LANES * _LANES
+            near = (number + _BLOCKS - 1) // _BLOCKS * _BLOCKS
             class_of = tile.class_of[:wide]
             _fill_classes(person_keys[c], draw, person, weight[:classes], words, chance_of, class_of)
             _fill_everybody(number, has[table.size])
@@ -1047,9 +1051,9 @@ def draw_people(
                 if outcome.chain != chain or outcome.slot // 2 != pair:
                     chain, pair = outcome.chain, outcome.slot // 2
                     at = person * _SLOTS + pair
-                    philox_blocks(key, draw, at, NONE, _SLOTS, wide, words)
+                    philox_blocks(key, draw, at, NONE, _SLOTS, near, words)
                     if evidence_key != key:
-                        philox_blocks(evidence_key, draw, at, NONE, _SLOTS, wide, proof)
+                        philox_blocks(evidence_key, draw, at, NONE, _SLOTS, near, proof)
                 first = 2 * (outcome.slot % 2)
                 word = words[first, :wide]
                 if limits[o] == NO_LIMITS:
@@ -1066,8 +1070,11 @@ def draw_people(
                 counts[o, b, WITHOUT] += would
                 if in_time:
                     missing, mistaken = v[outcome.missing_at], v[outcome.mistaken_at]
-                    shown = words[first + 1] if evidence_key == key else proof[first + 1]
-                    counts[o, b, VERIFIED] += _verify(shown, parent, instead, own, missing, mistaken, record)
+                    other_word = words[first + 1, :wide] if evidence_key == key else proof[first + 1, :wide]
+                    shown = tile.shown
+                    counts[o, b, VERIFIED] += _verify(other_word, parent, instead, own, missing, mistaken, shown)
+                    for i in range(number):
+                        record[i] = shown[i]
                 else:
                     record[:] = 0
             person += number
@@ -1187,14 +1194,14 @@ def _have(word: Words, chance: Floats, class_of: Words, able: Flags, chance_of: 
 
 @part
 def _verify(
-    word: Words, parent: Bytes, instead: Bytes, has: Bytes, missing: float, mistaken: float, record: Any
+    word: Words, parent: Bytes, instead: Bytes, has: Bytes, missing: float, mistaken: float, record: Bytes
 ) -> int:
     """Fill for whom an outcome is verified, true or by mistake; return for how many."""
     lost, wrong = _limit(missing), _limit(mistaken)
     seen, any_word = np.uint8(lost < _WORDS), np.uint8(wrong >= _WORDS)
     from_word, to_word = np.uint32(np.int64(min(lost, _WORDS - 1.0))), np.uint32(np.int64(min(wrong, _WORDS - 1.0)))
     number = np.uint32(0)
-    for i in range(record.size):
+    for i in range(word.size):
         shown = np.uint8(word[i] >= from_word) & seen & has[i]
         taken = (np.uint8(word[i] < to_word) | any_word) & np.uint8(parent[i] > instead[i]) & np.uint8(has[i] ^ 1)
         it = np.uint8(shown | taken)

@@ -1197,7 +1197,8 @@ def _after_cap_per_person(plan: Plan, name: str, blocks: Sequence[Block]) -> Flo
                         record[plan.outcome_names.index(what), 0] += number
                 left = limit - paid.sum()
                 if left > 0:
-                    settle_persons(record, order, outcome, price, left, np.empty(1), np.empty((order.size, 1)), paid)
+                    room = np.empty(1), np.empty((order.size, 1))
+                    settle_persons(record, 0, 1, order, outcome, price, left, *room, paid)
             capped[0, :, b] += paid
     return capped
 

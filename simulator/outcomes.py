@@ -55,13 +55,13 @@ NODES = len(GAUSS_HERMITE_NODES)
 # Philox blocks reserved for a person's chain, so that adding a milestone moves no other person's luck
 _SLOTS: Any = np.int64(1024)
 _STRIDE = 16  # uniforms reserved for the nodes of one segment of one block
-_WORD = 2.0**-32
 _WORDS = 2.0**32
+_WORD = 1.0 / _WORDS
 _MOST_ICC = 0.999
 TILE = 256
 """Most people who are worked side by side, person by person."""
 _LANES = 64  # and their number is filled up to a multiple of this: what is left of a vector would cost as much again
-_BLOCKS = 16  # of Philox blocks, which cost more, to a multiple of this
+_DRAWN = 16  # but of Philox blocks, which cost more, to a multiple of this
 WHOLE = 1000
 """Most people whose total may be drawn first and then split over blocks."""
 
@@ -201,7 +201,7 @@ class Tile(NamedTuple):
     chance_of: Floats  # [TILE] scratch
     class_of: Words  # [TILE]
     shown: Bytes  # [TILE] 1 for whom the outcome at hand is verified
-    limit_of: Words  # [2, TILE] below which word a person has the outcome at hand, with the service and without it
+    limit_of: Words  # [2, TILE] word below which a person has the outcome at hand, with the service and without it
     has: Bytes  # [O + 2, 2 TILE] 1 for who has an outcome, then for who would without the service; everybody; nobody
     able: Flags  # [2, TILE] whether a person can have the outcome at hand, with the service and without it
 
@@ -215,8 +215,8 @@ class Chances(NamedTuple):
     known: Floats  # [O, 3] quantile of a cohort among cohorts; shape of the gamma law asked for last, and its quantile
     served: Floats  # [O, K] given the step before (and not the one excluded)
     unserved: Floats  # [O, K]
-    limit: Words  # [O, 2, K] below which word a person of a class has the outcome, with the service and without it
-    limits: Ints  # [O] whether those are ALIKE, UNLIKE, or none as somebody is sure to have the outcome
+    limit: Words  # [O, 2, K] word below which a person of a class has the outcome, with the service and without it
+    limits: Ints  # [O] ALIKE with the service and without it, UNLIKE, or NO_LIMITS
     survival: Floats  # [O, K, 2] chance of having come so far, without and with the service
     eligible: Floats  # [K]
     tilt: Floats  # [NODES] relative odds against an outcome at a node of frailty
@@ -993,7 +993,7 @@ def draw_people(
     level, fresh, weight = chances.level, chances.fresh, chances.weight
     served, unserved = chances.served, chances.unserved
     limit, limits, limit_of, able = chances.limit, chances.limits, tile.limit_of, tile.able
-    words, proof, has, chance_of = tile.words, tile.proof, tile.has, tile.chance_of
+    words, proof, has, shown, chance_of = tile.words, tile.proof, tile.has, tile.shown, tile.chance_of
     counts[:] = 0.0
     nodes = fill_weights(v, segments.share_at, frailty_at, weight)
     classes = segments.share_at.size * nodes
@@ -1010,7 +1010,7 @@ def draw_people(
         for start in range(0, people_of[b], TILE):
             number = min(TILE, people_of[b] - start)
             wide = (number + _LANES - 1) // _LANES * _LANES
-            near = (number + _BLOCKS - 1) // _BLOCKS * _BLOCKS
+            drawn = (number + _DRAWN - 1) // _DRAWN * _DRAWN  # words beyond are of whoever was there before
             class_of = tile.class_of[:wide]
             _fill_classes(person_keys[c], draw, person, weight[:classes], words, chance_of, class_of)
             _fill_everybody(number, has[table.size])
@@ -1051,28 +1051,28 @@ def draw_people(
                 if outcome.chain != chain or outcome.slot // 2 != pair:
                     chain, pair = outcome.chain, outcome.slot // 2
                     at = person * _SLOTS + pair
-                    philox_blocks(key, draw, at, NONE, _SLOTS, near, words)
+                    philox_blocks(key, draw, at, NONE, _SLOTS, drawn, words)
                     if evidence_key != key:
-                        philox_blocks(evidence_key, draw, at, NONE, _SLOTS, near, proof)
+                        philox_blocks(evidence_key, draw, at, NONE, _SLOTS, drawn, proof)
                 first = 2 * (outcome.slot % 2)
                 word = words[first, :wide]
                 if limits[o] == NO_LIMITS:
                     _fill_able(parent, instead, able)
-                    has_it = _have(word, served[o], class_of, able[0], chance_of, own[:TILE])
-                    would = _have(word, unserved[o], class_of, able[1], chance_of, own[TILE:])
+                    true = _have(word, served[o], class_of, able[0], chance_of, own[:TILE])
+                    without = _have(word, unserved[o], class_of, able[1], chance_of, own[TILE:])
                 else:
                     _find_limits(limit[o, 0, :classes], class_of, limit_of[0])
-                    other = 0 if limits[o] == ALIKE else 1
-                    if other == 1:
-                        _find_limits(limit[o, 1, :classes], class_of, limit_of[1])
-                    has_it, would = _have_below(word, limit_of[0], limit_of[other], parent, instead, own)
-                counts[o, b, TRUE] += has_it
-                counts[o, b, WITHOUT] += would
+                    other = limit_of[0]
+                    if limits[o] == UNLIKE:
+                        other = limit_of[1]
+                        _find_limits(limit[o, 1, :classes], class_of, other)
+                    true, without = _have_below(word, limit_of[0], other, parent, instead, own)
+                counts[o, b, TRUE] += true
+                counts[o, b, WITHOUT] += without
                 if in_time:
                     missing, mistaken = v[outcome.missing_at], v[outcome.mistaken_at]
-                    other_word = words[first + 1, :wide] if evidence_key == key else proof[first + 1, :wide]
-                    shown = tile.shown
-                    counts[o, b, VERIFIED] += _verify(other_word, parent, instead, own, missing, mistaken, shown)
+                    word = words[first + 1, :wide] if evidence_key == key else proof[first + 1, :wide]
+                    counts[o, b, VERIFIED] += _verify(word, parent, instead, own, missing, mistaken, shown)
                     for i in range(number):
                         record[i] = shown[i]
                 else:
@@ -1119,16 +1119,16 @@ ALIKE, UNLIKE, NO_LIMITS = range(3)
 
 @inlined
 def _limit(chance: float) -> float:
-    """How many of the 2**32 words w give a uniform (w + 1/2) / 2**32 below a chance; exact, as only ceil rounds."""
+    """How many of the 2**32 words w give a uniform (w + 1/2) / 2**32 below a chance; exact, as nothing is rounded."""
     return max(0.0, math.ceil(chance * _WORDS - 0.5))
 
 
 @part
 def _fill_limits(served: Floats, unserved: Floats, limit: Words) -> int:
-    """Fill the limits [2, K] of the words with which people of each class have an outcome; tell what they are.
+    """Fill the limits [2, K] of words with which people of each class have an outcome; tell which kind they are.
 
-    Nearly all is done with words of 32 bits, twice as many at once as of numbers of 64. Only where every word is below
-    the limit, which is 2**32 then, there are none.
+    To compare words takes half of the time of comparing uniforms. But where a class is all but sure to have the
+    outcome its limit is no word: 2**32.
     """
     alike = True
     for k in range(served.size):
@@ -1176,7 +1176,7 @@ def _have_below(
         own[i], own[TILE + i] = it, would
         number = np.uint32(number + it)
         without = np.uint32(without + would)
-    return np.int64(number), np.int64(without)
+    return int(number), int(without)
 
 
 @part
@@ -1194,20 +1194,19 @@ def _have(word: Words, chance: Floats, class_of: Words, able: Flags, chance_of: 
 
 @part
 def _verify(
-    word: Words, parent: Bytes, instead: Bytes, has: Bytes, missing: float, mistaken: float, record: Bytes
+    word: Words, parent: Bytes, instead: Bytes, has: Bytes, missing: float, mistaken: float, shown: Bytes
 ) -> int:
     """Fill for whom an outcome is verified, true or by mistake; return for how many."""
-    lost, wrong = _limit(missing), _limit(mistaken)
-    seen, any_word = np.uint8(lost < _WORDS), np.uint8(wrong >= _WORDS)
-    from_word, to_word = np.uint32(np.int64(min(lost, _WORDS - 1.0))), np.uint32(np.int64(min(wrong, _WORDS - 1.0)))
+    lost, taken = _limit(missing), _limit(mistaken)
+    any_shown, all_taken = np.uint8(lost < _WORDS), np.uint8(taken >= _WORDS)  # limits of 2**32 are no words
+    first, end = np.uint32(np.int64(min(lost, _WORDS - 1.0))), np.uint32(np.int64(min(taken, _WORDS - 1.0)))
     number = np.uint32(0)
     for i in range(word.size):
-        shown = np.uint8(word[i] >= from_word) & seen & has[i]
-        taken = (np.uint8(word[i] < to_word) | any_word) & np.uint8(parent[i] > instead[i]) & np.uint8(has[i] ^ 1)
-        it = np.uint8(shown | taken)
-        record[i] = it
-        number = np.uint32(number + it)
-    return np.int64(number)
+        true = has[i] & any_shown & np.uint8(word[i] >= first)
+        mistake = np.uint8(parent[i] > np.uint8(instead[i] | has[i])) & (all_taken | np.uint8(word[i] < end))
+        shown[i] = true | mistake
+        number = np.uint32(number + shown[i])
+    return int(number)
 
 
 @part

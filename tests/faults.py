@@ -241,9 +241,23 @@ FAULTS = [
     Fault(
         "people without the service do as with it",
         "outcomes.py",
-        "_have(words[first], unserved[o], class_of,",
-        "_have(words[first], served[o], class_of,",
+        "_find_limits(limit[o, 1, :classes], class_of, other)",
+        "_find_limits(limit[o, 0, :classes], class_of, other)",
         (KINDS,),
+    ),
+    Fault(
+        "the chance of the word at the limit",
+        "outcomes.py",
+        "np.uint8(word[i] < limit[i])",
+        "np.uint8(word[i] <= limit[i])",
+        ("test_engines.py::test_words_below_the_limit_are_the_uniforms_below_the_chance",),
+    ),
+    Fault(
+        "pence lost where people have a cap",
+        "clauses.py",
+        "money == math.floor(money)",
+        "money >= math.floor(money)",
+        ("test_engines.py::test_the_cap_per_person_is_that_of_each_of_many_people",),
     ),
     Fault(
         "totals: a step instead of another open to those who took the other",

@@ -21,7 +21,7 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.stats import chi2_contingency, norm
 
-from simulator import ledger, parameters
+from simulator import ledger, outcomes, parameters
 from simulator.chance import philox
 from simulator.dealfile import loads
 from simulator.draws import CapTable, settle_people
@@ -388,6 +388,61 @@ def test_the_cap_per_person_is_that_of_each_of_many_people():
     by_hand = np.array([settled_by_hand(person, (2, 1, 2), prices, cap) for person in persons.T])
     blocks = np.split(by_hand, np.cumsum(people)[:-1])
     np.testing.assert_allclose(capped.T, [block.sum(axis=0) for block in blocks], rtol=1e-12)
+
+
+LEAST = 2.0**-32
+CHANCES = [0.0, 0.25 * LEAST, LEAST / 2, np.nextafter(LEAST / 2, 1), LEAST, 0.1, 0.3, 1 - 2 * LEAST, 1 - 0.75 * LEAST]
+SURE = [np.nextafter(1 - LEAST / 2, 1), 1.0]
+
+
+@pytest.fixture
+def interpreted(monkeypatch):
+    """Functions that only kernels can call, as plain Python."""
+    for name in ("_limit", "_fill_limits", "_find_limits", "_have_below", "_have", "_verify"):
+        monkeypatch.setattr(outcomes, name, getattr(outcomes, name).py_func)
+
+
+def test_words_below_the_limit_are_the_uniforms_below_the_chance(interpreted):
+    """At every word next to a limit, for chances next to those at which it moves, in two ways."""
+    limit = np.zeros((2, len(CHANCES)), np.uint32)
+    assert outcomes._fill_limits(np.array(CHANCES), np.array(CHANCES[::-1]), limit) == outcomes.UNLIKE
+    near = {int(x) + i for x in limit[0] for i in (-1, 0, 1)} & set(range(2**32))
+    word = np.repeat(np.array(sorted(near), np.uint32), len(CHANCES))[:TILE]
+    class_of = np.tile(np.arange(len(CHANCES), dtype=np.uint32), len(near))[:TILE]
+    of, without_of = np.zeros((2, TILE), np.uint32)
+    outcomes._find_limits(limit[0], class_of, of)
+    outcomes._find_limits(limit[1], class_of, without_of)
+    everybody, nobody, own = np.ones(2 * TILE, np.uint8), np.zeros(2 * TILE, np.uint8), np.zeros(2 * TILE, np.uint8)
+    number, without = outcomes._have_below(word, of, without_of, everybody, nobody, own)
+    below = (word + 0.5) / 2**32 < np.array(CHANCES)[class_of]
+    assert own[: word.size].tolist() == below.tolist()
+    assert own[TILE : TILE + word.size].tolist() == ((word + 0.5) / 2**32 < np.array(CHANCES[::-1])[class_of]).tolist()
+    assert (number, without) == (own[:TILE].sum(), own[TILE:].sum())
+    one_by_one, chance_of = np.zeros(TILE, np.uint8), np.zeros(TILE)
+    outcomes._have(word, np.array(CHANCES), class_of, np.ones(TILE, np.bool_), chance_of, one_by_one)
+    assert one_by_one[: word.size].tolist() == below.tolist()
+    assert 0 < number < word.size
+
+
+@pytest.mark.parametrize("sure", SURE)
+def test_a_class_that_is_sure_to_have_an_outcome_has_no_limit(interpreted, sure):
+    limit = np.zeros((2, 2), np.uint32)
+    for with_service, without in (([0.5, sure], [0.5, 0.5]), ([0.5, 0.5], [0.5, sure])):
+        assert outcomes._fill_limits(np.array(with_service), np.array(without), limit) == outcomes.NO_LIMITS
+    assert outcomes._fill_limits(np.array([0.5, 0.3]), np.array([0.5, 0.3]), limit) == outcomes.ALIKE
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3, *SURE])
+@pytest.mark.parametrize("mistaken", [0.0, 0.6, *SURE])
+def test_what_is_verified_of_a_person_in_every_case(interpreted, missing, mistaken):
+    word = np.array([0, 2**30, 2**31, 2**32 - 1], np.uint32)
+    for parent, instead, has in ((0, 0, 0), (1, 0, 0), (1, 0, 1), (1, 1, 0)):
+        given = [np.full(4, each, np.uint8) for each in (parent, instead, has)]
+        shown = np.zeros(4, np.uint8)
+        u = (word + 0.5) / 2**32
+        expected = u >= missing if has else (u < mistaken) & bool(parent and not instead)
+        assert outcomes._verify(word, *given, missing, mistaken, shown) == expected.sum()
+        assert shown.tolist() == expected.tolist()
 
 
 LARGE = """

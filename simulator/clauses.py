@@ -443,7 +443,7 @@ def settle_persons(
             paid[order[j]] += due[j, i]
 
 
-@inlined
+@written_out
 def _is_whole(money: float) -> bool:
     """Whether this is a whole number of units that is not so large that a sum of many of them is rounded."""
     return 0.0 <= money <= _WHOLE and money == math.floor(money)

@@ -142,8 +142,8 @@ FAULTS = [
     Fault(
         "cap per person: the second tile of a block starts again with its first people",
         "draws.py",
-        "                row += tile.shape[1]\n",
-        "                row += tile.shape[1]\n                end = row\n",
+        "                row = stop\n",
+        "                row = stop\n                end = row\n",
         (ENGINES + "the_cap_per_person_is_that_of_each_of_many_people",),
     ),
     Fault(
@@ -410,8 +410,8 @@ FAULTS = [
     Fault(
         "cap per person not applied",
         "clauses.py",
-        "amount = min(record[i] * each, left[i])",
-        "amount = record[i] * each",
+        "left[:people] = limit",
+        "left[:people] = 2.0**40",
         (PER_PERSON,),
     ),
     # Sobol points

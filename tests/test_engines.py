@@ -406,7 +406,7 @@ def test_words_below_the_limit_are_the_uniforms_below_the_chance(interpreted):
     """At every word next to a limit, for chances next to those at which it moves, in two ways."""
     limit = np.zeros((2, len(CHANCES)), np.uint32)
     assert outcomes._fill_limits(np.array(CHANCES), np.array(CHANCES[::-1]), limit) == outcomes.UNLIKE
-    near = {int(x) + i for x in limit[0] for i in (-1, 0, 1)} & set(range(2**32))
+    near = {min(max(int(x) + i, 0), 2**32 - 1) for x in limit[0] for i in (-1, 0, 1)}
     word = np.repeat(np.array(sorted(near), np.uint32), len(CHANCES))[:TILE]
     class_of = np.tile(np.arange(len(CHANCES), dtype=np.uint32), len(near))[:TILE]
     of, without_of = np.zeros((2, TILE), np.uint32)

@@ -204,6 +204,8 @@ class Tile(NamedTuple):
     limit_of: Words  # [2, TILE] word below which a person has the outcome at hand, with the service and without it
     has: Bytes  # [O + 2, 2 TILE] 1 for who has an outcome, then for who would without the service; everybody; nobody
     able: Flags  # [2, TILE] whether a person can have the outcome at hand, with the service and without it
+    limit: Words  # [O, 2, K] word below which a person of a class has the outcome, with the service and without it
+    limits: Ints  # [O] ALIKE with the service and without it, UNLIKE, or NO_LIMITS
 
 
 class Chances(NamedTuple):
@@ -215,8 +217,6 @@ class Chances(NamedTuple):
     known: Floats  # [O, 3] quantile of a cohort among cohorts; shape of the gamma law asked for last, and its quantile
     served: Floats  # [O, K] given the step before (and not the one excluded)
     unserved: Floats  # [O, K]
-    limit: Words  # [O, 2, K] word below which a person of a class has the outcome, with the service and without it
-    limits: Ints  # [O] ALIKE with the service and without it, UNLIKE, or NO_LIMITS
     survival: Floats  # [O, K, 2] chance of having come so far, without and with the service
     eligible: Floats  # [K]
     tilt: Floats  # [NODES] relative odds against an outcome at a node of frailty
@@ -225,30 +225,15 @@ class Chances(NamedTuple):
     heads: Ints  # [K] people
     months: Floats  # [O] from referral to the outcome
     left: Ints  # [O, 2] people in time whose outcomes are not yet split over blocks; and those with the outcome
-    tile: Tile
+    tile: Any  # Tile; None where nobody is drawn alone, or its arrays would be handed on for nothing
 
 
-def new_chances(outcomes: int, segments: int, blocks: int) -> Chances:
+def new_chances(outcomes: int, segments: int, blocks: int, people: bool) -> Chances:
     """Allocate the scratch of one draw."""
     classes = segments * NODES
-    return Chances(
-        np.zeros(classes),
-        np.zeros((blocks, outcomes, segments, 2)),
-        np.zeros(blocks, np.bool_),
-        np.zeros((outcomes, 3)),
-        np.zeros((outcomes, classes)),
-        np.zeros((outcomes, classes)),
-        np.zeros((outcomes, 2, classes), np.uint32),
-        np.zeros(outcomes, np.int64),
-        np.zeros((outcomes, classes, 2)),
-        np.zeros(classes),
-        np.zeros(NODES),
-        np.zeros((outcomes, classes)),
-        np.zeros((outcomes, classes)),
-        np.zeros(classes, np.int64),
-        np.zeros(outcomes),
-        np.zeros((outcomes, 2), np.int64),
-        Tile(
+    tile = None
+    if people:
+        tile = Tile(
             np.zeros((4, TILE), np.uint32),
             np.zeros((4, TILE), np.uint32),
             np.zeros(TILE),
@@ -257,7 +242,25 @@ def new_chances(outcomes: int, segments: int, blocks: int) -> Chances:
             np.zeros((2, TILE), np.uint32),
             np.zeros((outcomes + 2, 2 * TILE), np.uint8),
             np.zeros((2, TILE), np.bool_),
-        ),
+            np.zeros((outcomes, 2, classes), np.uint32),
+            np.zeros(outcomes, np.int64),
+        )
+    return Chances(
+        np.zeros(classes),
+        np.zeros((blocks, outcomes, segments, 2)),
+        np.zeros(blocks, np.bool_),
+        np.zeros((outcomes, 3)),
+        np.zeros((outcomes, classes)),
+        np.zeros((outcomes, classes)),
+        np.zeros((outcomes, classes, 2)),
+        np.zeros(classes),
+        np.zeros(NODES),
+        np.zeros((outcomes, classes)),
+        np.zeros((outcomes, classes)),
+        np.zeros(classes, np.int64),
+        np.zeros(outcomes),
+        np.zeros((outcomes, 2), np.int64),
+        tile,
     )
 
 
@@ -578,7 +581,7 @@ def _levels_of_block(
             level[o, s, 1] = served
 
 
-@inlined
+@part
 def _node_chances(
     chance: float, sigma: float, tilt: Floats, eligible: Floats, low: int, high: int, out: Floats
 ) -> None:
@@ -992,7 +995,7 @@ def draw_people(
     person_keys, chain_keys, proof_keys, evidence = keys.person, keys.chain, keys.proof, keys.evidence
     level, fresh, weight = chances.level, chances.fresh, chances.weight
     served, unserved = chances.served, chances.unserved
-    limit, limits, limit_of, able = chances.limit, chances.limits, tile.limit_of, tile.able
+    limit, limits, limit_of, able = tile.limit, tile.limits, tile.limit_of, tile.able
     words, proof, has, shown, chance_of = tile.words, tile.proof, tile.has, tile.shown, tile.chance_of
     counts[:] = 0.0
     nodes = fill_weights(v, segments.share_at, frailty_at, weight)

@@ -259,7 +259,7 @@ class Simulation:
             plan.frailty_at,
             plan.hazard_at,
             self.caps,
-            new_chances(len(plan.outcome_names), plan.segments.share_at.size, plan.blocks.size),
+            new_chances(len(plan.outcome_names), plan.segments.share_at.size, plan.blocks.size, plan.people),
             records,
             out,
             stops,

@@ -614,7 +614,7 @@ FAULTS = [
         "abreast.py",
         "terms.breaks.size == terms.accounts",
         "terms.accounts",
-        (ENDINGS + "the_first_review_that_breaks_counts_and_only_its_compensation_is_owed",),
+        (ABREAST + "what_looks_back_or_ends_the_service_is_not_settled_side_by_side",),
     ),
     Fault(
         "a hurdle is played side by side",
@@ -629,7 +629,7 @@ FAULTS = [
         "abreast.py",
         "call = min(need - cash, left)",
         "call = min(need, left)",
-        (CLOSED + "capital_is_called_one_period_ahead_and_two_where_the_deal_says_so", TWIN),
+        (ABREAST + "real_deals_are_settled_alike_side_by_side_and_alone",),
     ),
     Fault(
         "all of the surplus to the investors",

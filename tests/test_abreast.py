@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simulator import ledger as book_of
-from simulator.abreast import ALONE, LANES, settle_abreast
+from simulator.abreast import ALONE, LANES, settle_abreast, suits
 from simulator.dealfile import load, loads
 from simulator.plan import compile_plan
 from simulator.run import Simulation, new_book_of
@@ -198,3 +198,11 @@ def test_costs_by_the_person_end_with_the_service():
     assert 5 < ended.sum() < LANES
     own_costs = alone[0][:, book_of.COST] - alone[0][:, book_of.PAYMENTS]
     assert own_costs[ended].max() < own_costs[~ended].min()
+
+
+@pytest.mark.parametrize("rows", ["breaks", "payers", "accounts"])
+def test_what_looks_back_or_ends_the_service_is_not_settled_side_by_side(rows):
+    terms = PETERBOROUGH.structures["as signed"]
+    empty = getattr(terms, rows)
+    assert suits(terms, PETERBOROUGH.calendar)
+    assert not suits(terms._replace(**{rows: np.zeros((1, *empty.shape[1:]), empty.dtype)}), PETERBOROUGH.calendar)

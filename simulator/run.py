@@ -313,32 +313,7 @@ class Simulation:
         by_tranche = np.empty((n, len(paper_names(plan, name)), book_of.METRICS))
         by_payer = np.empty((n, len(plan.payer_names[name]), book_of.OF_PAYER + len(plan.years)))
         by_year = np.empty((n, len(plan.years)))
-        if book is None and self.ledger(name) is settle_abreast:
-            by_metric = np.empty((book_of.METRICS, n))
-            settle_abreast(
-                values,
-                self.planned[name],
-                terms,
-                plan.calendar,
-                plan.measures,
-                plan.cohorts,
-                plan.blocks,
-                out,
-                stops,
-                np.ascontiguousarray(capped),
-                has_cap,
-                NOTHING_PUBLISHED,
-                new_tally(len(plan.outcome_names), len(plan.cohort_names)),
-                new_book_of(plan, name),
-                new_sheets(plan.calendar.periods, len(plan.years)),
-                by_metric,
-                by_year,
-                met,
-                NO_FLAGS if flags is None else flags,
-            )
-            return by_metric.T, by_tranche, by_payer, by_year
-        found = np.empty((n, book_of.METRICS))
-        settle_draws(
+        given = (
             values,
             self.planned[name],
             terms,
@@ -353,13 +328,14 @@ class Simulation:
             NOTHING_PUBLISHED,
             new_tally(len(plan.outcome_names), len(plan.cohort_names)),
             new_book_of(plan, name) if book is None else book,
-            found,
-            by_tranche,
-            by_payer,
-            by_year,
-            met,
-            NO_FLAGS if flags is None else flags,
         )
+        flags = NO_FLAGS if flags is None else flags
+        if book is None and self.ledger(name) is settle_abreast:
+            found = np.empty((book_of.METRICS, n)).T
+            settle_abreast(*given, new_sheets(plan.calendar.periods, len(plan.years)), found.T, by_year, met, flags)
+        else:
+            found = np.empty((n, book_of.METRICS))
+            settle_draws(*given, found, by_tranche, by_payer, by_year, met, flags)
         return found, by_tranche, by_payer, by_year
 
 

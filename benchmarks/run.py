@@ -284,7 +284,7 @@ def rates_of_return(threads: int, repeats: int, scale: float) -> dict:
     from simulator.metrics import irr_batch
 
     rng = np.random.default_rng(5)
-    number = max(int(20_000 * scale), 1_000)
+    number = max(int(100_000 * scale), 1_000)
     smooth = np.concatenate([-rng.uniform(1, 2, (number, 8)), rng.uniform(0, 2, (number, 24))], axis=1)
     own = essex._vectorised(rng, number)[1]
     own = own[(own > 0).any(axis=1)]

@@ -32,11 +32,10 @@ is what the service side gets under the outcomes contract beyond what it gets un
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,6 +60,7 @@ from simulator.run import (
     check_sampling,
     environment,
     header,
+    in_blocks,
 )
 
 Floats = NDArray[np.float64]
@@ -131,19 +131,9 @@ def compare(
     workers = min(threads or available_threads(), -(-draws // BLOCK))
     _insist_on_room(question, draws, workers)
     total = _Total(draws, question.shared.randomised)
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[tuple[int, Future[_Done]]] = deque()
-        try:
-            for start in range(0, draws, BLOCK):
-                waiting.append((start, pool.submit(question.block, start, min(BLOCK, draws - start))))
-                if len(waiting) > 2 * workers:
-                    total.add(*_next(waiting), progress)
-            while waiting:
-                total.add(*_next(waiting), progress)
-        except BaseException:
-            for _, future in waiting:
-                future.cancel()
-            raise
+    with contextlib.closing(in_blocks(question.block, draws, workers)) as blocks:
+        for start, done in blocks:
+            total.add(start, done, progress)
     data = header(deal, seed, draws) | {
         "sampling": sampling,
         "engine": "people" if question.plan.people else "aggregate",
@@ -152,11 +142,6 @@ def compare(
     data["environment"] = environment()
     data["elapsed"] = time.perf_counter() - begun
     return data
-
-
-def _next(waiting: deque[tuple[int, Future[_Done]]]) -> tuple[int, _Done]:
-    start, future = waiting.popleft()
-    return start, future.result()
 
 
 # ---------------------------------------------------------------------------------------------------------------

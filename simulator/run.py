@@ -7,15 +7,16 @@ the result is the same, byte for byte, for any number of threads.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import platform
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,7 @@ from simulator.yamlfile import join_path
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Worked = TypeVar("Worked")
 
 BLOCK = 4096
 MOST_DRAWS = 10**12
@@ -658,21 +660,11 @@ def simulate(
     found = {name: _new_found(plan, name, draws, randomised) for name in names}
     totals = [[Series(draws, KEPT, randomised) for _ in range(4)] for _ in plan.outcome_names]
     clamped: dict[int, int] = {}
-    starts = range(0, draws, BLOCK)
+    with contextlib.closing(in_blocks(functools.partial(_block, shared), draws, workers)) as blocks:
+        for start, done in blocks:
+            _add(plan, start, done, found, totals, clamped, progress, draws)
     with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[tuple[int, Future[_Done]]] = deque()
-        try:
-            for start in starts:
-                waiting.append((start, pool.submit(_block, shared, start, min(BLOCK, draws - start))))
-                if len(waiting) > 2 * workers:
-                    _add(plan, *_next(waiting), found, totals, clamped, progress, draws)
-            while waiting:
-                _add(plan, *_next(waiting), found, totals, clamped, progress, draws)
-            list(pool.map(Series.summarise, _every_series(found, totals)))
-        except BaseException:
-            for _, future in waiting:
-                future.cancel()
-            raise
+        list(pool.map(Series.summarise, _every_series(found, totals)))
     data = _report(plan, seed, draws, sampling, found, totals, clamped)
     data["environment"] = environment()
     data["elapsed"] = time.perf_counter() - begun
@@ -707,9 +699,31 @@ class _Done:
     payers_per_additional: dict[str, list[Floats]]
 
 
-def _next(waiting: deque[tuple[int, Future[_Done]]]) -> tuple[int, _Done]:
-    start, future = waiting.popleft()
-    return start, future.result()
+def in_blocks(work: Callable[[int, int], Worked], draws: int, workers: int) -> Generator[tuple[int, Worked]]:
+    """Work on draws in blocks, a few ahead on other threads, and yield each in its order with its first draw.
+
+    One worker is this thread itself: a thread beside it would be a second processor. To be closed, which forgets the
+    blocks that nobody waits for.
+    """
+    blocks = ((start, min(BLOCK, draws - start)) for start in range(0, draws, BLOCK))
+    if workers == 1:
+        yield from ((start, work(start, number)) for start, number in blocks)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[tuple[int, Future[Worked]]] = deque()
+        try:
+            for start, number in blocks:
+                waiting.append((start, pool.submit(work, start, number)))
+                if len(waiting) > 2 * workers:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            while waiting:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        except BaseException:
+            for _, future in waiting:
+                future.cancel()
+            raise
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What must hold whatever the deal: money is conserved, names and sizes do not matter, worlds stay the same."""
 
 import re
+import threading
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from simulator import ledger as book_of
 from simulator.deal import leaves, put, to_plain
 from simulator.dealfile import loads
 from simulator.outcomes import TRUE, WITHOUT
-from simulator.run import simulate
+from simulator.run import BLOCK, in_blocks, simulate
 from simulator.yamlfile import dump
 
 DRAWS = 4
@@ -453,3 +454,30 @@ def test_deals_with_very_large_cohorts_run(data):
     for arrays in draws_of(loaded(data)).values():
         assert np.isfinite(arrays["payments"]).all()
     assert text_of(data)
+
+
+def test_one_worker_is_the_thread_that_asks_and_more_are_others():
+    def who(start, number):
+        return start, number, threading.get_ident()
+
+    for workers in (1, 3):
+        found = list(in_blocks(who, 5 * BLOCK + 7, workers))
+        assert [start for start, _ in found] == [each[0] for _, each in found] == [BLOCK * i for i in range(6)]
+        assert [each[1] for _, each in found] == [BLOCK] * 5 + [7]
+        assert ({each[2] for _, each in found} == {threading.get_ident()}) == (workers == 1)
+
+
+def test_blocks_that_nobody_waits_for_are_not_worked():
+    worked = []
+    go_on = threading.Event()
+
+    def work(start, _):
+        worked.append(start)
+        if start > 0:
+            go_on.wait()
+
+    blocks = in_blocks(work, 100 * BLOCK, 2)
+    next(blocks)
+    threading.Timer(0.5, go_on.set).start()
+    blocks.close()
+    assert len(worked) <= 3  # the first, and those that two threads had begun

@@ -50,6 +50,7 @@ from simulator.metrics import CoMoments, Moments, Successes
 from simulator.plan import Plan, compile_plan
 from simulator.run import (
     BLOCK,
+    KEPT,
     DefectError,
     Series,
     Simulation,
@@ -71,8 +72,6 @@ Arrays = dict[str, Floats]
 NOTHING, CONVENTIONAL, WITHOUT_INVESTORS = "nothing", "conventional", "results without investors"
 COMPARATORS = (NOTHING, CONVENTIONAL, WITHOUT_INVESTORS)
 PUBLIC = "public sector"
-KEPT = 262_144
-"""Draws on which quantiles rest."""
 _PENNY = 0.005  # differences below this are none
 
 

@@ -70,7 +70,7 @@ class Result:
         return list(self._data["structures"])
 
     def draws(self, structure: str) -> dict[str, Floats]:
-        """Return per-draw arrays by metric name; secondary metrics keep the first 1,048,576 draws."""
+        """Return per-draw arrays by metric name; secondary metrics keep the first 262,144 draws."""
         return {name: array.copy() for name, array in self._draws[structure].items()}
 
     def to_dict(self) -> dict[str, Any]:

@@ -58,7 +58,7 @@ Worked = TypeVar("Worked")
 BLOCK = 4096
 MOST_DRAWS = 10**12
 """Draws are addressed by whole numbers below this."""
-KEPT = 1_048_576
+KEPT = 262_144
 """Draws on which quantiles of secondary metrics rest."""
 _SCRATCH_BYTES = 2e6
 

@@ -180,10 +180,7 @@ def new_sheets(periods: int, years: int) -> Sheets:
 def compile_last_parts() -> None:
     """Compile what the kernel below needs last, for another process to find; see :func:`simulator.compiled.beside`."""
     sheets = new_sheets(1, 1)
-    lane, investor, found = sheets.lane, sheets.investor, sheets.found
-    compile_for(metrics.irr_lanes, investor, 1, 1.0, found, found, sheets.irr)
-    compile_for(_finish, 1, True, lane, found)
-    compile_for(_measure_investor, 1, 1.0, lane, investor, found)
+    compile_for(metrics.irr_lanes, sheets.investor, 1, 1.0, sheets.found, sheets.found, sheets.irr)
 
 
 @inner

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import hashlib
 import os
 import pickle
@@ -24,6 +25,7 @@ from typing import Any, TypeVar, cast
 from numba import typeof
 from numba.core import caching, event
 from numba.core import config as numba_config
+from numba.core.compiler import Flags
 from numba.core.registry import CPUDispatcher
 
 config = cast(Any, numba_config)  # its settings are made at run time
@@ -171,12 +173,17 @@ class _Kernel(CPUDispatcher):
 
     effort = config.OPT
 
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        cast(Any, self)._compiler._customize_flags = _Flags
+
     def compile(self, sig: Any) -> Any:
         """Compile with an effort of its own, whatever that of the function is that needs it."""
         before = config.OPT
         config.OPT = self.effort
         try:
-            return super().compile(sig)
+            with _no_search_for_cycles():
+                return super().compile(sig)
         finally:
             config.OPT = before
 
@@ -192,6 +199,38 @@ class _WrittenOut(_Part):
     """One that is not improved by itself."""
 
     effort = min(1, config.OPT)
+
+
+class _Flags(Flags):
+    """Options of a compilation that are compared at once.
+
+    Numba looks up each operator of each line by types and options. It tells equal options by asking for all 22, one
+    after another, which is a tenth of the time of a first run.
+    """
+
+    __slots__ = ()
+    _hash = hash(cast(Any, Flags)())  # that of every set of options, as numba takes in their names only
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is _Flags:
+            return bool(self._values == other._values)
+        return bool(cast(Any, Flags).__eq__(self, other))
+
+
+@contextlib.contextmanager
+def _no_search_for_cycles() -> Iterator[None]:
+    """Let Python not search for unreachable cycles: compilation makes millions of objects that are all in use."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 # Each option is stated, or it is inherited from a caller that compiles it on the way. Nobody calls a kernel from C.
@@ -228,7 +267,7 @@ threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(1)), daemon=T
 
 @contextlib.contextmanager
 def beside(program: str, given: Any) -> Iterator[None]:
-    """Run a Python program in a process of its own while the body runs; at the end wait for it.
+    """Run a Python program in a process of its own while the body runs; then wait until its output ends, and end it.
 
     For what two processors can compile at once: Numba compiles one function at a time in a process. Whether the program
     succeeds matters to nobody: what it did not compile is compiled when it is called. If the body fails it is ended.
@@ -244,23 +283,24 @@ def beside(program: str, given: Any) -> Iterator[None]:
         child = subprocess.Popen(
             [sys.executable, "-c", BESIDE + program],
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
     except (OSError, pickle.PicklingError, AttributeError, TypeError):
         yield
         return
+    pipe, output = cast(Any, child.stdin), cast(Any, child.stdout)
     try:
-        pipe = cast(Any, child.stdin)
         with contextlib.suppress(OSError):
             pipe.write(text)
             pipe.flush()
         yield
-        child.wait()
+        output.read()
     finally:
         child.kill()
         child.wait()
+        output.close()
         with contextlib.suppress(OSError):
             pipe.close()
 

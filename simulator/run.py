@@ -349,18 +349,21 @@ compile_beside(*given)
 
 
 def compile_beside(plan: Plan, seed: int, names: list[str]) -> None:
-    """Compile what another process, which compiles the ledger, will find in the cache: first what it needs last."""
+    """Compile what another process, which compiles the ledgers, will find in the cache: first what it needs last."""
     os.environ[_COMPILES_ALONE] = "yes"
     shared = Simulation(plan, seed, [])
     values, _ = shared.values(0, 1)
     kernels = {shared.ledger(name) for name in names}
-    if settle_abreast in kernels:
+    if settle_abreast in kernels and not plan.people:  # people take as long as the ledger by themselves
         compile_last_parts()
     if settle_draws in kernels:
         book, finance, row = new_book_of(plan, names[0]), plan.structures[names[0]].finance, values[0]
         compile_for(metrics.irr, book.flows[0], 1.0)
         compile_for(pay_out, row, finance, 1, 1, 1.0, 0.0, True, book.capital, book.paper, book.till, book.paid_to)
     shared.outcomes(0, values)
+    if len(kernels) > 1:
+        os.close(1)  # the other process need not wait for what it does itself, should it come to it first
+        Simulation(plan, seed, names[::-1])._compile_ledgers()
 
 
 PILOT = Replicates(-1, -1, -1)

@@ -1,6 +1,7 @@
 """Machine code on disk is never stale, and an installation that nobody may write to still runs."""
 
 import ast
+import gc
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from numba.core.errors import TypingError
 
 PACKAGE = Path(__file__).parent.parent / "simulator"
 HELPER = '''"""A helper of another file."""
@@ -208,6 +210,51 @@ def test_python_cannot_call_machine_code_without_an_entry():
         needed(None, 0, 1, 2, 3)
 
 
+def test_options_of_compilation_are_equal_where_each_of_them_is():
+    from numba.core.compiler import Flags
+
+    from simulator.compiled import _Flags
+
+    one, same = _Flags(), _Flags()
+    assert one == same == Flags() == one
+    assert hash(one) == hash(same) == hash(Flags())
+    one.forceinline = True
+    assert one != same
+    assert same != one
+    assert one != Flags()
+    same.forceinline = True
+    assert one == same == one.copy()
+    assert one.copy() is not one
+    one.error_model = "numpy"
+    assert one != same
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_the_search_for_cycles_rests_while_a_kernel_compiles_and_only_then(on, monkeypatch):
+    from simulator import compiled
+
+    during = []
+    real = compiled.CPUDispatcher.compile
+    watched = lambda self, sig: during.append(gc.isenabled()) or real(self, sig)  # noqa: E731
+    monkeypatch.setattr(compiled.CPUDispatcher, "compile", watched)
+
+    def step(x):
+        if x > 3:
+            return x + 1.0
+        return x.nothing
+
+    before = gc.isenabled()
+    (gc.enable if on else gc.disable)()
+    try:
+        with pytest.raises(TypingError):
+            compiled.kernel(step)(1.0)
+        after = gc.isenabled()
+    finally:
+        (gc.enable if before else gc.disable)()
+    assert during == [False]
+    assert after is on
+
+
 BESIDE = """
 import pathlib
 pathlib.Path(given).write_text("done")
@@ -220,6 +267,16 @@ def test_a_program_beside_the_body_is_awaited(tmp_path):
     with beside(BESIDE, str(tmp_path / "sign")):
         assert not (tmp_path / "sign").exists() or (tmp_path / "sign").read_text() in ("", "done")
     assert (tmp_path / "sign").read_text() == "done"
+
+
+def test_a_program_beside_is_awaited_until_its_output_ends_and_no_longer(tmp_path):
+    from simulator.compiled import beside
+
+    begun = time.monotonic()
+    with beside(BESIDE + "os.close(1)\nimport time\ntime.sleep(600)", str(tmp_path / "sign")):
+        pass
+    assert (tmp_path / "sign").read_text() == "done"
+    assert time.monotonic() - begun < 60
 
 
 def test_a_program_beside_a_body_that_fails_is_ended():

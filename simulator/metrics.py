@@ -1094,7 +1094,8 @@ def column_moments(table: Floats, randomised: bool = False) -> Floats:
                 x = column[first + j]
                 sums[j] += 0.0 if np.isnan(x) else (x - mean) * (x - mean)
         found[m, 1] = mean
-        found[m, 2] = sums.sum()
+        for j in range(LANES):
+            found[m, 2] += sums[j]
     return found
 
 

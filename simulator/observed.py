@@ -177,7 +177,7 @@ def read(path: str | Path, deal: Deal) -> Observed:
 
 def is_yes_or_no(deal: Deal, outcome: str) -> bool:
     """Whether a person has an outcome at most once."""
-    return outcome_of(deal, outcome)[0].counts != "events"
+    return outcome_of(deal, outcome)[0].counts in {"yes or no", "milestones"}
 
 
 # ----------------------------------------------------------------------------------------------------

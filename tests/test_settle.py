@@ -1117,3 +1117,38 @@ def test_the_table_says_what_each_class_of_investors_and_the_guarantors_pay_and_
     assert "investors, senior: called 400, receives 400, multiple 1.000, IRR 0.0% a year" in said.output
     assert "investors, junior: called 600, receives 450, multiple 0.750" in said.output
     assert "guarantees pay 150" in said.output
+
+
+def test_an_amount_of_one_person_is_any_number(tmp_path):
+    deal = loads(
+        dedent(
+            """
+            deal: days and a score
+            time: {start: 2020-01, step: year, horizon: 4 years}
+            cohorts: {all: {people: 2, referred: 2020-01 to 2020-12}}
+            outcomes:
+              days: {counts: amount, better: fewer, without_service: 700, baseline: 700, known_after: 1 year}
+              star: {counts: score, without_service: 1, spread: 1, known_after: 1 year}
+            measures:
+              saved: {reduction_in: days, against: baseline, as: units}
+            structures:
+              as signed:
+                payers: {city: 100%}
+                pays:
+                  saved: {for: each cohort, amount: {price: 10, times: saved}}
+                  star: {for: each cohort, amount: {price: 100, times: star}}
+            """
+        )
+    )
+    rows = """
+        cohort,outcome,participant,value,size
+        all,days,Ann,512.5,
+        all,days,Bob,300,
+        all,star,Ann,1.5,
+        all,star,Bob,2.5,
+        all,,,,2
+        """
+    assert settled(deal, rows, tmp_path)["payments"] == 10 * (1400 - 812.5) + 400
+    data = settle(deal, written("cohort,outcome,value,size\nall,days,812.5,2\nall,star,4.5,2\n", tmp_path))
+    assert data["structures"]["as signed"]["payments"] == 10 * (1400 - 812.5) + 450
+    assert data["warnings"] == []  # 812.5 days are not more than two people can have

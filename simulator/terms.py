@@ -384,20 +384,48 @@ class _Structure:
             level = self._value("measures", name, "against")
         return self.people[cohort] * level
 
+    def _of(self, clause: Clause) -> list[str]:
+        """Cohorts that ran and that a clause is for."""
+        return [cohort for cohort in self.ran if not clause.cohorts or cohort in clause.cohorts]
+
+    def _adds_up(self, name: str) -> bool:
+        """Whether a measure of two cohorts is the sum of theirs: a number, and no share, mean or level a person."""
+        measure = measure_of(self.deal, name)
+        if measure.parts:
+            return not is_share(self.deal, name) and all(self._adds_up(part) for part in measure.parts)
+        return not is_share(self.deal, name) and measure.kind != "mean" and measure.as_ != "per person"
+
+    def _together(self, name: str, clause: Clause) -> bool:
+        """Whether a result is a total of all cohorts of a clause, which they share by their people.
+
+        Not where every cohort has a bound of its own to meet.
+        """
+        if not self._adds_up(name):
+            return False
+        own = measure_of(self.deal, name).over == "cohorts so far" or bool(self._bounds(name, clause))
+        return clause.for_ != "each cohort" or not own
+
+    def _scope(self, name: str, clause: Clause) -> list[str]:
+        """Cohorts whose result stands in a row: all of a clause, or the first where all have the same."""
+        pooled = clause.for_ != "each cohort" or self._together(name, clause)
+        return self._of(clause) if pooled else self._of(clause)[:1]
+
     def at(self, name: str, result: float, clause: Clause, only: Mapping[str, float] | None = None) -> Ledger:
-        """Settle at one result of a measure: of every cohort, or where pooled of all together.
+        """Settle at one result of a measure: of every cohort, or where it is a total of all together.
 
         `only` says a result of its own for some cohorts.
         """
         measure = measure_of(self.deal, name)
+        together = self._together(name, clause)
+        cohorts = self._of(clause) if together else self.ran
+        in_all = sum(self.people[cohort] for cohort in cohorts)
+        each = {cohort: result * self.people[cohort] / in_all if together else result for cohort in cohorts}
+        each |= only or {}
         if measure.parts or measure.kind == PARTICIPANTS:
-            scopes = (None, *self.ran)
-            return self.settle(self.expected, {(name, scope): (only or {}).get(str(scope), result) for scope in scopes})
+            published: dict[Any, float] = {(name, cohort): value for cohort, value in each.items()}
+            return self.settle(self.expected, published | {(name, None): result})
         counts = dict(self.expected)
-        in_all = sum(self.people[cohort] for cohort in self.ran)
-        spread = clause.for_ != "each cohort" and not is_share(self.deal, name)
-        for cohort in self.ran:
-            value = (only or {}).get(cohort, result * self.people[cohort] / in_all if spread else result)
+        for cohort, value in each.items():
             number = self._count(name, measure, value, cohort)
             score = outcome_of(self.deal, measure.outcome)[0].counts == "score"
             counts[measure.outcome, cohort] = number if score else max(number, 0.0)
@@ -417,7 +445,7 @@ class _Structure:
         measure = measure_of(self.deal, name)
         if level is None or measure.parts or measure.kind == PARTICIPANTS or not self.ran:
             return None
-        within = self.ran if clause.for_ != "each cohort" else self.ran[:1]
+        within = self._scope(name, clause)
         people = sum(self.people[cohort] for cohort in within)
         ours = level * people
         if measure.kind == "count":
@@ -461,14 +489,11 @@ class _Structure:
         for bound in self._bounds(driver, clause):
             mark(bound, "a bound")
         if not marks and measure.kind == PARTICIPANTS:
-            mark(
-                float(sum(self.people.values())) if clause.for_ != "each cohort" else float(self.people[self.ran[0]]),
-                "expected",
-            )
+            mark(float(sum(self.people[cohort] for cohort in self._scope(driver, clause))), "expected")
         mark(0.0, "nothing")
         best, worst = max(marks), min(marks)
         if self._better(driver) > 0:
-            mark(self._within(measure, clause, best + 0.5 * (best - worst)), "stretch")
+            mark(self._within(driver, clause, best + 0.5 * (best - worst)), "stretch")
         else:
             mark(max(worst - 0.5 * (best - worst), 0.0), "stretch")
         return dict(sorted(marks.items()))
@@ -478,19 +503,21 @@ class _Structure:
 
         None where it is not above zero.
         """
-        only = self.ran[:1] if clause.for_ == "each cohort" else []
-        for_ = "each cohort" if only else "all cohorts that ran"
-        probe = Clause(for_=for_, cohorts=only, amount=Amount(price=parse(1, "money"), times=driver))
+        pooled = clause.for_ != "each cohort" or self._together(driver, clause)
+        for_ = "all cohorts that ran" if pooled else "each cohort"
+        probe = Clause(
+            for_=for_, cohorts=self._scope(driver, clause), amount=Amount(price=parse(1, "money"), times=driver)
+        )
         probing = _Structure(self.whole, self.name, {"probe": probe})
         return probing.settle(counts, {}).metrics["payments"] or None
 
-    def _within(self, measure: Measure, clause: Clause, value: float) -> float:
+    def _within(self, name: str, clause: Clause, value: float) -> float:
         """Keep a stretch possible: no more people than there are."""
+        measure = measure_of(self.deal, name)
         if measure.kind == "share":
             return min(value, 1.0)
         if measure.kind == "count" and outcome_of(self.deal, measure.outcome)[0].counts in {"yes or no", "milestones"}:
-            within = self.ran if clause.for_ != "each cohort" else self.ran[:1]
-            return min(value, float(sum(self.people[cohort] for cohort in within)))
+            return min(value, float(sum(self.people[cohort] for cohort in self._scope(name, clause))))
         if measure.kind == "reduction" and measure.as_ == "share":
             return min(value, 1.0)
         return value

@@ -286,3 +286,49 @@ def test_the_investors_paper_is_said_in_plain_english(finance, sentences):
     assert [each for each in found if each in sentences] == sentences
     assert paper_words(deal, "as signed") == []
     assert all(f"    {each}" in text(deal) for each in found)
+
+
+UNEQUAL = """
+deal: cohorts of unlike size
+currency: USD
+time: {start: 2020-01, step: year, horizon: 5 years}
+cohorts:
+  small: {people: 100, referred: 2020-01 to 2020-12}
+  large: {people: 300, referred: 2021-01 to 2021-12}
+outcomes:
+  days: {counts: amount, better: fewer, without_service: 20, effect: -20%, baseline: 20, known_after: 1 year}
+  star: {counts: score, without_service: 1, effect: 0.5, effect_as: units, spread: 1, known_after: 1 year}
+measures:
+  saved: {reduction_in: days, against: baseline, as: units}
+  worth: {sum_of: {saved: 2}}
+  saved each: {reduction_in: days, against: baseline, as: per person}
+  mean star: {mean_of: star}
+payers: {city: 100%}
+structures:
+  as signed:
+    pays:
+      saved: {for: each cohort, amount: {price: 36, times: saved}}
+      worth: {for: each cohort, amount: {price: 1, times: worth}}
+      heads: {for: each cohort, amount: {price: 331, times: participants}}
+      heads of the large: {for: each cohort, cohorts: [large], amount: {price: 331, times: participants}}
+      enough: {for: each cohort, when: {saved: at least 500}, amount: {lump_sum: 7}}
+      star: {for: all cohorts that ran, amount: {by: mean star, table: {below: 0, points: [[1.2, 10], [1.4, 20]]}}}
+      a person: {for: all cohorts that ran, when: {saved each: at least 3}, amount: {lump_sum: 50}}
+"""
+
+
+def test_a_total_is_that_of_all_cohorts_of_a_clause_and_a_mean_is_everybodys():
+    found = {
+        each.clause: {row.what.split(",")[0]: (row.result, row.clause, row.structure) for row in each.pay_offs}
+        for each in terms(loads(UNEQUAL), "as signed")
+    }
+    in_all = 36 * 1600 + 2 * 1600 + 331 * 400 + 331 * 300 + 7 + 20 + 50
+    assert found["saved"]["expected"] == pytest.approx((1600, 36 * 1600, in_all))
+    assert found["worth"]["expected"] == pytest.approx((3200, 3200, in_all))
+    assert found["heads"]["expected"] == pytest.approx((400, 331 * 400, in_all))
+    assert found["heads of the large"]["expected"] == pytest.approx((300, 331 * 300, in_all))
+    assert found["enough"]["a bound"][:2] == pytest.approx((500, 14))  # its own for every cohort
+    assert found["star"]["expected"] == pytest.approx((1.5, 20, in_all))
+    assert found["star"]["a bound"][:2] in {(1.2, 10), (1.4, 20)}
+    assert found["a person"]["expected"] == pytest.approx((4, 50, in_all))
+    assert found["a person"]["a bound"][:2] == (3, 50)

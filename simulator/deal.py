@@ -560,16 +560,19 @@ class Month:
         return f"{self.year:04d}-{self.month:02d}"
 
 
+def _days_of(year: int, month: int) -> int:
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    return (31, 29 if leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month - 1]
+
+
 def _month(value: Any) -> Month:
     if isinstance(value, Month):
         return value
     match = re.fullmatch(r"(\d{4})-(\d{2})(?:-(\d{2}))?", str(value).strip())
     if not match or not 1 <= int(match[2]) <= 12 or not 1 <= int(match[3] or 1) <= 31:
         raise ValueError(f"{value!r} is no date; allowed: 2010-09 or 2010-09-01")
-    if match[3]:
-        days = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[int(match[2]) - 1]
-        if int(match[3]) > days:
-            raise ValueError(f"{value!r} is no date; {match[1]}-{match[2]} has no day {match[3]}")
+    if match[3] and int(match[3]) > _days_of(int(match[1]), int(match[2])):
+        raise ValueError(f"{value!r} is no date; {match[1]}-{match[2]} has no day {match[3]}")
     return Month(int(match[1]), int(match[2]))
 
 
@@ -722,9 +725,7 @@ class Time(Model):
             return f"{self.start.text()}-01"
         last = self.start.index + period * self.months - 1
         year, month = divmod(last, 12)
-        leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-        day = (31, 29 if leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month]
-        return f"{year:04d}-{month + 1:02d}-{day:02d}"
+        return f"{year:04d}-{month + 1:02d}-{_days_of(year, month + 1):02d}"
 
     def financial_year(self, period: int) -> str:
         """Financial year in which a period ends, as `2012-13` (or `2012` where years start in January)."""

@@ -35,6 +35,7 @@ OF_THE_SETTLEMENT = frozenset(
 """Parts of a plan that only settle outcomes; whatever else a plan holds is taken to shape them."""
 _LABELS = frozenset({"deal", "columns", "expected"})
 _WHOLE = re.compile(r"(-?[0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?)\s*([^0-9:][^:]*)?", re.ASCII)
+_ONE = re.compile(r"^(day|week|month|quarter|year)\b")
 _WORDED = [part for each in vars(deal_).values() for part in getattr(each, "__metadata__", ())]
 _FORMS = tuple(
     f" {words}" for each in _WORDED if isinstance(each, ReadsWorded) and not each.before for words, _ in each.forms
@@ -333,7 +334,7 @@ def _range(path: Path, parts: list[str]) -> Axis:
         if not math.isfinite(float(found[1].replace("_", ""))):
             raise ValueError(f"{name}: {part} is too large; allowed: up to 1e300")
         ends.append(Fraction(found[1].replace("_", "")))
-        units.append((found[2] or "").strip())
+        units.append(_ONE.sub(r"\1s", (found[2] or "").strip()))
     if units[0] != units[1] and not (ends[0] == 0 and not units[0]):
         raise ValueError(f"{name}: {parts[0]} and {parts[1]} are in different units; allowed: one unit, as 5%:15%:11")
     unit = units[1]

@@ -194,6 +194,9 @@ def test_a_counted_range_has_clean_numbers():
     assert parse_axis("a=5%:15%:3").values == ("5%", "10%", "15%")
     assert parse_axis("a=0:1.2m:3").values == ("0m", "0.6m", "1.2m")
     assert parse_axis("a=3 months:9 months:3").values == ("3 months", "6 months", "9 months")
+    assert parse_axis("a=1 month:9 months:3").values == ("1 months", "5 months", "9 months")
+    assert parse_axis("a=1 quarter ahead:3 quarters ahead:3").values[1] == "2 quarters ahead"
+    assert parse_axis("a=10 a year:20 a year:3").values[1] == "15 a year"
     assert parse_axis("a=-5%:5%:3").values == ("-5%", "0%", "5%")
 
 

@@ -40,7 +40,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from simulator.quantity import Quantity, QuantityError, fixed, parse
+from simulator.quantity import Quantity, QuantityError, fixed, has_percentage, parse
 from simulator.yamlfile import join_path, nearest, split_path
 
 MONTHS_A_STEP = {"month": 1, "quarter": 3, "half year": 6, "year": 12}
@@ -147,7 +147,7 @@ class Worded:
 
 def _unit(value: Any, unit: str) -> str:
     """Unit in which a value is read: a level or a bound may be a share (30%) or a number (1.55)."""
-    return "share" if unit == "number" and isinstance(value, str) and "%" in value else unit
+    return "share" if unit == "number" and isinstance(value, str) and has_percentage(value) else unit
 
 
 def _no_base(value: float | str) -> None:

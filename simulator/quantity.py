@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[Any]
 
-__all__ = ["UNITS", "Quantity", "QuantityError", "fixed", "named", "parse"]
+__all__ = ["UNITS", "Quantity", "QuantityError", "fixed", "has_percentage", "named", "parse"]
 
 UNITS = ("number", "share", "money", "duration", "rate")
 
@@ -110,6 +110,7 @@ _AMOUNT = re.compile(
     """,
     re.VERBOSE,
 )
+_PERCENTAGE = re.compile(r"%|[0-9.] ?(?:percentage points?|points?|pp|percent|per cent)\b")
 _WORD = re.compile(r"[^\W\d]\w*")
 _NAME = re.compile(r"[^\W\d][\w .'/&-]*")
 _CALL = re.compile(r"([^\W\d]\w*) ?\(")
@@ -316,6 +317,11 @@ class Quantity:
             if not arg.endswith("?") or self.unit in _UNBOUNDED or value != _DEFAULTS[plain]:
                 words.append(f"{plain} {_amount_text(value, 'number' if arg.endswith('#') else self.unit)}")
         return f"{name}({', '.join(words)})"
+
+
+def has_percentage(text: str) -> bool:
+    """Whether a text writes a number as a percentage: `10%`, `10 percent`, `10 pp`, `10 points`."""
+    return _PERCENTAGE.search(text) is not None
 
 
 def fixed(value: float, unit: str) -> Quantity:
@@ -660,7 +666,7 @@ class _Parser:
         """Read one bound, refusing 100 where 100% is meant."""
         found = self.amount_match()
         value = self.amount(found, self.unit)
-        if not found["percent"] and abs(value) > 1 and "%" in self.text[start : found.start()]:
+        if not found["percent"] and abs(value) > 1 and has_percentage(self.text[start : found.start()]):
             whole = _short(self.text[start:])
             raise QuantityError(f"'{whole}' has percentages beside {found[0].strip()}; write % after each number")
         return value

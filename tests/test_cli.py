@@ -240,6 +240,13 @@ def test_a_set_changes_the_deal(given):
     assert changed == loads(SMALL, sets=[given, given])
 
 
+@pytest.mark.parametrize("words", ["20 percent", "20 per cent", "20 pp", "20 percentage points", "20 points"])
+def test_a_percentage_may_be_written_in_words_wherever_the_sign_may_stand(words):
+    assert loads(SMALL, sets=[f"outcomes.job.effect={words}"]) == loads(SMALL)
+    spread = f"outcomes.job.without_service=truncated(normal(mean 10 percent, sd {words}), 0%, 50 pp)"
+    assert loads(SMALL, sets=[spread]) == loads(SMALL, sets=[spread.replace(words, "20%").replace("50 pp", "50%")])
+
+
 def test_a_set_may_undo_what_a_fact_is_about():
     text = SMALL + "facts: {structures.card.finance.commitment: the contract}\n"
     assert loads(text, sets=["structures.card.finance=none"]).structures["card"].finance == "none"

@@ -90,7 +90,7 @@ class Range:
         low, high = quantity.support()
         if low >= self.low and high <= self.high:
             return
-        allowed = self.allowed(quantity.unit)
+        allowed = self.allowed(quantity.unit, high if quantity.is_fixed else 0.0)
         if quantity.is_fixed:
             raise QuantityError(f"{quantity.text()} is out of range; {allowed}")
         outside = quantity.probability_outside(self.low, self.high)
@@ -102,13 +102,16 @@ class Range:
                 say = f"uniform({text.replace(' to ', ', ')}) for values between the two, or {say}"
             raise QuantityError(f"{text} is out of range in {outside:.1%} of draws; {allowed}: say {say}")
 
-    def allowed(self, unit: str) -> str:
-        """Say what is allowed, in the words of the file."""
-        return f"allowed: {self.words(unit)}"
+    def allowed(self, unit: str, most: float = 0.0) -> str:
+        """Say what is allowed, in the words of the file, to who wrote a number of at most so much."""
+        return f"allowed: {self.words(unit, beyond=most > self.high)}"
 
-    def words(self, unit: str) -> str:
-        """Return the bounds in the words of the file, such as `0% to 100%` or `at least 0 months`."""
-        if self.high >= _NO_LIMIT:
+    def words(self, unit: str, *, beyond: bool = False) -> str:
+        """Return the bounds in the words of the file, such as `0% to 100%` or `at least 0 months`.
+
+        A bound that only keeps arithmetic exact is said to who went `beyond` it.
+        """
+        if self.high >= _NO_LIMIT and not beyond:
             return f"at least {_bound_text(self.low, unit)}"
         return f"{_bound_text(self.low, unit)} to {_bound_text(self.high, unit)}"
 

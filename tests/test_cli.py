@@ -17,6 +17,7 @@ from simulator import report
 from simulator.dealfile import loads
 from simulator.explain import explain
 from simulator.run import simulate
+from simulator.yamlfile import DealError
 
 FOLDER = Path(__file__).parent.parent / "scenarios"
 AUGSBURG = FOLDER / "augsburg.yaml"
@@ -245,6 +246,13 @@ def test_a_percentage_may_be_written_in_words_wherever_the_sign_may_stand(words)
     assert loads(SMALL, sets=[f"outcomes.job.effect={words}"]) == loads(SMALL)
     spread = f"outcomes.job.without_service=truncated(normal(mean 10 percent, sd {words}), 0%, 50 pp)"
     assert loads(SMALL, sets=[spread]) == loads(SMALL, sets=[spread.replace(words, "20%").replace("50 pp", "50%")])
+
+
+def test_a_number_that_is_too_large_is_told_how_large_it_may_be():
+    with pytest.raises(DealError, match=r"1000000000000000 is out of range; allowed: 0 to 1000000000000$"):
+        loads(SMALL, sets=["cohorts.all.people=1e15"])
+    with pytest.raises(DealError, match=r"-1 is out of range; allowed: at least 0$"):
+        loads(SMALL, sets=["cohorts.all.people=-1"])
 
 
 def test_a_set_may_undo_what_a_fact_is_about():

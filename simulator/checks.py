@@ -26,6 +26,7 @@ from simulator.deal import (
     Structure,
     WithoutService,
     exists,
+    is_total,
     leaves,
     measure_of,
     named_clauses,
@@ -743,6 +744,9 @@ def _clause(deal: Deal, structure: Structure, path: Path, clause: Clause, above:
         for name in getattr(clause, key):
             if name not in known:
                 yield (*path, key, name), _known(name, known, "measure or outcome")
+            elif getattr(clause, key)[name].quantity.unit == "share" and is_total(deal, name):
+                text = f"{getattr(clause, key)[name].text()!r} is a percentage, and {name!r} a number"
+                yield (*path, key, name), f"{text}; allowed: a number such as at least 20, or a measure that is a share"
     yield from _only_some_cohorts(deal, structure, path, clause)
     yield from _fixed_step(path, clause)
     amount = clause.amount

@@ -498,6 +498,18 @@ ArmSize = Annotated[
         examples=("10 per person", "500 people"),
     ),
 ]
+GroupSize = Annotated[
+    Worded,
+    ReadsWorded(
+        unit="number",
+        legal=Range(0, 1e12),
+        forms=(("people", "people"),),
+        before=False,
+        default="people",
+        what="number or share of people",
+        examples=("20 people", "40%"),
+    ),
+]
 Enough = Annotated[
     Worded,
     ReadsWorded(
@@ -1157,7 +1169,7 @@ class GroupThreshold(Model):
 
     outcome: str
     """The outcome (or measure) that is counted."""
-    at_least: ArmSize
+    at_least: GroupSize
     """Number or share of people from which it pays."""
     pays: Money
     """What it pays."""
@@ -2364,6 +2376,17 @@ def is_share(deal: Deal, name: str) -> bool:
     if measure.parts:
         return True
     return measure.kind == "share" or (measure.kind in {"reduction", "increase"} and measure.as_ == "share")
+
+
+def is_total(deal: Deal, name: str) -> bool:
+    """Whether a measure is a number that grows with the people, of which a percentage would be a slip."""
+    measure = measure_of(deal, name)
+    if measure.divided_by is not None:
+        return False
+    if measure.sum_of is not None or measure.choice_of is not None:
+        return all(is_total(deal, part) for part in measure.sum_of or measure.choice_of or ())
+    compares = measure.kind in {"reduction", "increase"}
+    return measure.kind in {"count", PARTICIPANTS, ACCOUNT} or (compares and measure.as_ == "units")
 
 
 MOST_NAMED = 60

@@ -110,7 +110,7 @@ _AMOUNT = re.compile(
     """,
     re.VERBOSE,
 )
-_PERCENTAGE = re.compile(r"%|[0-9.] ?(?:percentage points?|points?|pp|percent|per cent)\b")
+_PERCENTAGE = re.compile(r"%|[0-9.] ?(?:percentage points?|pp|percent|per cent)\b")
 _WORD = re.compile(r"[^\W\d]\w*")
 _NAME = re.compile(r"[^\W\d][\w .'/&-]*")
 _CALL = re.compile(r"([^\W\d]\w*) ?\(")

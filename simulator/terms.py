@@ -14,7 +14,7 @@ others that did less well.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -31,6 +31,7 @@ from simulator.deal import (
     Measure,
     Payer,
     WithoutService,
+    by_referral_period,
     is_share,
     leaves,
     measure_of,
@@ -286,9 +287,7 @@ class _Structure:
             for name in deal.cohorts
         }
         self.ran = [name for name, number in self.people.items() if number > 0]
-        self.expected = {
-            (o, c): self._with_service(o) * self.people[c] for o in outcome_names(deal) for c in self.people
-        }
+        self.expected = self._counts(self._with_service)
 
     def _value(self, *path: str | int) -> float:
         return self.values[path]
@@ -336,7 +335,9 @@ class _Structure:
     def _months(self, outcome: str) -> float:
         path, follows = self._place(outcome)
         if path[2:3] != ("steps",):
-            return self._value(*path, "known_after") + self._value(*path, "delay")
+            of_those = self.deal.outcomes[outcome].of_those
+            own = self._value(*path, "known_after") + self._value(*path, "delay")
+            return own if of_those is None else max(own, self._months(of_those))
         before = 0.0 if follows in {None, "referral"} else self._months(str(follows))
         return before + self._value(*path, "after")
 
@@ -346,22 +347,55 @@ class _Structure:
         months = self.deal.time.months
         return {o: max(0, math.ceil(self._months(o) / months - 0.5 - 1e-9)) for o in outcome_names(self.deal)}
 
+    @cached_property
+    def _windows(self) -> dict[str, list[tuple[int, int, int]]]:
+        """First and last period of referral, and people, of the parts of each cohort that fall due by themselves."""
+        windows = {}
+        for name, cohort in self.whole.cohorts.items():
+            first, last = (self.deal.time.period(month) for month in (cohort.referred.first, cohort.referred.last))
+            parts = last - first + 1 if by_referral_period(self.whole, cohort) else 1
+            ends = [self.people[name] * (part + 1) // parts for part in range(parts)]  # as they are referred
+            people = [end - begin for begin, end in pairwise([0, *ends])]
+            lasts = [first + part for part in range(parts)] if parts > 1 else [last]
+            windows[name] = [(first if parts == 1 else end, end, n) for end, n in zip(lasts, people, strict=True)]
+        return windows
+
+    def _claim(self, cohort: str) -> float:
+        last_claim = self.deal.cohorts[cohort].last_claim
+        return math.inf if last_claim is None else self.deal.time.period(last_claim)
+
+    def _in_time(self, outcome: str, cohort: str) -> list[int]:
+        """People of each part of a cohort whose outcome is known by the last claim: what comes later never counts."""
+        after, claim = self._when[outcome], self._claim(cohort)
+        return [people if last + after <= claim else 0 for _, last, people in self._windows[cohort]]
+
+    def _counts(self, level: Callable[[str], float]) -> dict[tuple[str, str], float]:
+        """Numbers of outcomes, by (outcome, cohort), that count where each has a level a person."""
+        return {(o, c): level(o) * sum(self._in_time(o, c)) for o in outcome_names(self.deal) for c in self.people}
+
     def settle(self, counts: Mapping[tuple[str, str], float], published: Mapping[Any, float]) -> Ledger:
         """Settle the structure for counts of outcomes by (outcome, cohort), and measures to be taken as they are."""
-        time, T = self.deal.time, self.deal.time.periods
+        T = self.deal.time.periods
         blocks = []
-        for name, cohort in self.deal.cohorts.items():
-            first, last = time.period(cohort.referred.first), time.period(cohort.referred.last)
-            claim = T if cohort.last_claim is None else max(time.period(cohort.last_claim), last)
-            when = {o: min(last + after, claim, T) for o, after in self._when.items()}
-            some = {o: counts[o, name] if self.people[name] else 0.0 for o in when}
+        for name, windows in self._windows.items():
+            claim = self._claim(name)
             before = {
                 o: self.people[name] * self._value("outcomes", o, "before", "level")
                 for o, each in self.deal.outcomes.items()
                 if each.before is not None
             }
-            none = dict.fromkeys(some, 0.0)
-            blocks.append(Block(name, first, last, self.people[name], when, some, some, none, before=before))
+            shares = {o: self._in_time(o, name) for o in self._when}
+            # a number that is given though nobody is in time belongs to the first, who are nearest
+            shares = {o: each if sum(each) else [1] + [0] * (len(windows) - 1) for o, each in shares.items()}
+            for part, (first, last, people) in enumerate(windows):
+                when = {o: int(min(last + after, max(claim, last), T)) for o, after in self._when.items()}
+                some = {
+                    o: counts[o, name] * each[part] / sum(each) if self.people[name] else 0.0
+                    for o, each in shares.items()
+                }
+                none = dict.fromkeys(some, 0.0)
+                own = before if part == 0 else {}
+                blocks.append(Block(name, first, last, people, when, some, some, none, before=own))
         arms = {
             (o, c): (self._value("outcomes", o, "without_service") * number, float(number))
             for o, each in self.deal.outcomes.items()
@@ -447,11 +481,11 @@ class _Structure:
             return None
         within = self._scope(name, clause)
         people = sum(self.people[cohort] for cohort in within)
-        ours = level * people
+        ours = level * sum(sum(self._in_time(measure.outcome, cohort)) for cohort in within)
         if measure.kind == "count":
             return ours
         if measure.kind in {"share", "mean"}:
-            return level
+            return ours / people
         base = sum(self._base(name, cohort) for cohort in within)
         better = ours - base if measure.kind == "increase" else base - ours
         whole = {"units": 1.0, "per person": people, "share": base}[measure.as_]
@@ -472,8 +506,7 @@ class _Structure:
                 marks[value] = what
 
         if measure.parts:
-            anyway = {(o, c): self._without(o) * number for c, number in self.people.items() for o in self._when}
-            mark(self._probed(driver, clause, anyway), "no effect")
+            mark(self._probed(driver, clause, self._counts(self._without)), "no effect")
             mark(self._probed(driver, clause, self.expected), "expected")
         elif measure.kind != PARTICIPANTS:
             outcome, step = outcome_of(self.deal, measure.outcome)
@@ -517,7 +550,8 @@ class _Structure:
         if measure.kind == "share":
             return min(value, 1.0)
         if measure.kind == "count" and outcome_of(self.deal, measure.outcome)[0].counts in {"yes or no", "milestones"}:
-            return min(value, float(sum(self.people[cohort] for cohort in self._scope(name, clause))))
+            able = (sum(self._in_time(measure.outcome, cohort)) for cohort in self._scope(name, clause))
+            return min(value, float(sum(able)))
         if measure.kind == "reduction" and measure.as_ == "share":
             return min(value, 1.0)
         return value

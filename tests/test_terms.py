@@ -332,3 +332,47 @@ def test_a_total_is_that_of_all_cohorts_of_a_clause_and_a_mean_is_everybodys():
     assert found["star"]["a bound"][:2] in {(1.2, 10), (1.4, 20)}
     assert found["a person"]["expected"] == pytest.approx((4, 50, in_all))
     assert found["a person"]["a bound"][:2] == (3, 50)
+
+
+BY_QUARTER = """
+deal: referred over three years
+time: {start: 2020-01, step: quarter, horizon: 5 years}
+cohorts: {all: {people: 120, referred: 2020-01 to 2022-12}}
+outcomes:
+  housed: {without_service: 50%, effect: 50%, known_after: 6 months}
+  well: {of_those: housed, without_service: 50%, effect: 0%, known_after: 3 months}
+structures:
+  s:
+    payers: {county: 100%}
+    rate_card: {housed: 2000}
+    at_most: {year: 40000}
+"""
+
+
+def expected_row(deal, clause):
+    rows = next(each.pay_offs for each in terms(deal, "s") if each.clause == clause)
+    return next((row.result, row.clause, row.structure) for row in rows if "expected" in row.what)
+
+
+def test_a_limit_of_a_year_meets_what_is_due_in_that_year():
+    # 7.5 people a quarter, known two quarters later: 3, 4, 4 and 1 quarters of the financial years to March 2024
+    assert expected_row(loads(BY_QUARTER), "housed") == pytest.approx((90, *[40_000 * 3 + 15_000] * 2))
+
+
+def test_what_is_known_after_the_last_claim_is_not_expected():
+    claim = loads(BY_QUARTER.replace("2022-12}", "2022-12, last_claim: 2021-12}"))
+    # known by the end of 2021 are those of the first six quarters, three in each financial year
+    assert expected_row(claim, "housed") == pytest.approx((45, 80_000, 80_000))
+    stretch = terms(claim, "s")[0].pay_offs[-1]
+    assert (stretch.result, stretch.clause) == (60, 80_000)
+    none = loads(BY_QUARTER.replace("2022-12}", "2022-12, last_claim: 2020-03}"))
+    assert [row.clause for row in terms(none, "s")[0].pay_offs if "expected" in row.what] == [0]
+
+
+def test_an_outcome_of_those_with_another_is_not_expected_before_it():
+    # known in 3 months by itself, but in 6 with the one before
+    claim = loads(
+        BY_QUARTER.replace("2022-12}", "2022-12, last_claim: 2020-06}").replace("{housed: 2000}", "{well: 2000}")
+    )
+    assert expected_row(claim, "well") == (0, 0, 0)
+    assert expected_row(loads(BY_QUARTER.replace("{housed: 2000}", "{well: 2000}")), "well")[0] == pytest.approx(45)

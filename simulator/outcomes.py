@@ -441,10 +441,16 @@ def _common_to_clusters(v: Floats, row: Any, level: float, people: float, extra:
 
 
 @inlined
+def _spread_at(v: Floats, row: Any) -> float:
+    """Level at which the spread of an amount is stated: without the service, or where there is none then, with it."""
+    return v[row.level_at] if v[row.level_at] > 0.0 else v[row.effect_at]
+
+
+@inlined
 def _relative_variance(v: Floats, row: Any) -> float:
     """Variance of one person's amount over the square of its mean: ((1 + cv2) / any) - 1."""
     share = v[row.any_at]
-    mean = v[row.level_at] / share
+    mean = _spread_at(v, row) / share
     cv = v[row.spread_at] / mean if mean > 0.0 else 0.0
     return (1.0 + cv * cv) / share - 1.0
 
@@ -783,7 +789,7 @@ def _amount(w: float, some: float, mean: float, v: Floats, row: Any) -> float:
 @inlined
 def _drawn_amount(w: float, some: float, v: Floats, row: Any) -> tuple[float, float]:
     """Total of so many people in units of a person's scale, and the shape of a person's gamma law."""
-    planned = v[row.level_at] / v[row.any_at]
+    planned = _spread_at(v, row) / v[row.any_at]
     if v[row.spread_at] <= 0.0 or planned <= 0.0:
         return some, 1.0
     shape = (planned / v[row.spread_at]) ** 2

@@ -98,6 +98,17 @@ def test_an_amount_has_the_variance_of_a_compound(engine):
 
 
 @ENGINES
+def test_an_amount_that_nobody_has_without_the_service_is_spread_as_much_with_it(engine):
+    wages = {"counts": "amount", "without_service": 0, "effect": 120, "effect_as": "units", "spread": 90}
+    found, _ = drawn(deal_of({"wages": wages | {"any": "40%"}}, engine))
+    assert not found["wages"]["without"].any()
+    values = found["wages"]["true"][:, 0]
+    assert fits(z_mean(values, N * 120.0))
+    assert fits(z_variance(values, N * (0.4 * (8100.0 + 300.0**2) - 120.0**2)))
+    assert not fits(z_variance(values, N * (0.4 * 300.0**2 - 120.0**2)))  # no spread at all
+
+
+@ENGINES
 def test_an_amount_of_nobody_and_of_one(engine):
     cohorts = {
         "none": {"people": 0, "referred": "2020-01"},

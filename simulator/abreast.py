@@ -310,6 +310,7 @@ def _take_over(
         v,
         terms.clauses,
         measures.rows,
+        measures.parts,
         tally.people.size,
         tally.people,
         tally.verified,

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.compiled import inner, written_out
+from simulator.compiled import inlined, inner, written_out
 
 _WHOLE = 2.0**31
 
@@ -153,13 +153,15 @@ def new_tally(outcomes: int, cohorts: int) -> Tally:
     return Tally(np.zeros((outcomes, cohorts, 2)), np.zeros((outcomes, cohorts)), np.zeros(cohorts))
 
 
-@written_out
-def measure(v: Floats, row: Any, low: int, high: int, people_in: Floats, verified: Floats, arms: Floats) -> float:
-    """Value of a measure over cohorts low..high-1 that ran; NaN where it is not known.
+@inlined
+def totals(
+    v: Floats, row: Any, low: int, high: int, people_in: Floats, verified: Floats, arms: Floats
+) -> tuple[float, float, float]:
+    """Outcomes, people, and what the measure compares the outcomes with, of cohorts low..high-1 that ran.
 
-    Pooled reduction = 1 - sum ours / sum (our people x that cohort's comparison rate). `people_in` [C] and
-    `verified` [O, C, 2] are running sums; `arms` [O, C, 3] holds the total in the comparison arm, its effective people,
-    and the contract's baseline.
+    The last is NaN where it is not known, and 0 for what is not compared. `people_in` [C] and `verified` [O, C, 2] are
+    running sums; `arms` [O, C, 3] holds the total in the comparison arm, its effective people, and the contract's
+    baseline.
 
     Arrays, not the tuple that holds them: taking a field of a tuple counts a reference, which costs more than the sum.
     """
@@ -167,10 +169,6 @@ def measure(v: Floats, row: Any, low: int, high: int, people_in: Floats, verifie
     ours = 0.0
     people = 0.0
     base = 0.0
-    if row.kind == PEOPLE:
-        for c in range(low, high):
-            people += people_in[c]
-        return people
     for c in range(low, high):
         if people_in[c] <= 0.0:
             continue
@@ -186,7 +184,22 @@ def measure(v: Floats, row: Any, low: int, high: int, people_in: Floats, verifie
             elif arms[o, c, 1] > 0.0:
                 base += people_in[c] * arms[o, c, 0] / arms[o, c, 1]
             else:
-                return np.nan
+                base = np.nan
+    return ours, people, base
+
+
+@written_out
+def measure(v: Floats, row: Any, low: int, high: int, people_in: Floats, verified: Floats, arms: Floats) -> float:
+    """Value of a measure over cohorts low..high-1 that ran; NaN where it is not known.
+
+    Pooled reduction = 1 - sum ours / sum (our people x that cohort's comparison rate); see :func:`totals`.
+    """
+    if row.kind == PEOPLE:
+        number = 0.0
+        for c in range(low, high):
+            number += people_in[c]
+        return number
+    ours, people, base = totals(v, row, low, high, people_in, verified, arms)
     if row.kind == COUNT:
         return ours
     if row.kind == SHARE:
@@ -197,6 +210,19 @@ def measure(v: Floats, row: Any, low: int, high: int, people_in: Floats, verifie
     if row.kind == DIFFERENCE_MEAN:
         return difference / people if people > 0.0 else np.nan
     return difference / base if base > 0.0 else np.nan
+
+
+@written_out
+def per_outcome(v: Floats, row: Any, people: float, base: float) -> float:
+    """How much of a measure one outcome is, before limits and rounding; NaN where that is not known."""
+    of = 1.0
+    if row.kind in (SHARE, DIFFERENCE_MEAN):
+        of = people
+    elif row.kind == DIFFERENCE_SHARE:
+        of = base
+    if row.divisor_at >= 0:
+        of *= v[row.divisor_at]
+    return 1.0 / of if of > 0.0 else np.nan
 
 
 @written_out

@@ -27,6 +27,7 @@ from simulator.clauses import (
     CLAUSE_CAP,
     CONTRACT,
     CONTRACT_CAP,
+    DIFFERENCE_SHARE,
     EACH_COHORT,
     EACH_PARTICIPANT,
     EVENLY,
@@ -35,6 +36,7 @@ from simulator.clauses import (
     OUTCOME_CAP,
     PAYER_CAP,
     POOLED,
+    SUM,
     WHEN_REFERRED,
     YEAR_CAP,
     Measures,
@@ -44,8 +46,10 @@ from simulator.clauses import (
     measure,
     measured,
     meets,
+    per_outcome,
     rounded_to,
     table_amount,
+    totals,
 )
 from simulator.compiled import inner, kernel, part, written_out
 from simulator.fund import CARRY, FEES, FUND_ROWS, HELD, NET, capital_held, holds, play_fund
@@ -1052,7 +1056,7 @@ def play(
         flows[VEHICLE, t] = till[CASH]
         broken = broken or till[CASH] < 0.0 or till[ARREARS] < 0.0
     paid_for = settled[:, :, PAID]
-    real, counted = really_paid(v, clauses, rows, number, people_in, verified, additional, arms, paid_for)
+    real, counted = really_paid(v, clauses, rows, parts, number, people_in, verified, additional, arms, paid_for)
     called = 0.0
     profit = 0.0
     for n in range(tranches.size):
@@ -1488,6 +1492,7 @@ def really_paid(
     v: Floats,
     clauses: Any,
     measures: Any,
+    parts: Any,
     number: int,
     people_in: Floats,
     verified: Floats,
@@ -1499,30 +1504,62 @@ def really_paid(
     real = 0.0
     counted_pay = 0.0
     for k in range(clauses.size):
-        o = clauses[k].outcome
-        if o < 0:
+        if clauses[k].outcome < 0:
             continue
+        m = clauses[k].counted
         for column in range(number + 1):
             pay = paid[k, column]
             if pay <= 0.0:
                 continue
             low, high = (0, number) if column == number else (column, column + 1)
-            row = measures[clauses[k].counted]
-            counted = 0.0
+            counted, additional = 0.0, 0.0
             if clauses[k].cohorts < 0 or column < number:
-                counted = measure(v, row, low, high, people_in, verified, arms)
+                counted, additional = _counted(
+                    v, measures, parts, m, low, high, people_in, verified, additional_in, arms
+                )
             else:  # for participants of some cohorts: their outcomes are counts, which add up
                 for c in range(low, high):
                     if _is_for(clauses[k].cohorts, c):
-                        counted += measure(v, row, c, c + 1, people_in, verified, arms)
+                        some = _counted(v, measures, parts, m, c, c + 1, people_in, verified, additional_in, arms)
+                        counted += some[0]
+                        additional += some[1]
             if counted > 0.0:
-                additional = 0.0
-                for c in range(low, high):
-                    if _is_for(clauses[k].cohorts, c):
-                        additional += additional_in[o, c]
                 real += pay * additional / counted
                 counted_pay += pay
     return real, counted_pay
+
+
+@written_out
+def _counted(
+    v: Floats,
+    measures: Any,
+    parts: Any,
+    m: int,
+    low: int,
+    high: int,
+    people_in: Floats,
+    verified: Floats,
+    additional_in: Floats,
+    arms: Floats,
+) -> tuple[float, float]:
+    """Outcomes of cohorts low..high-1 that a measure counts, and those of them that are additional.
+
+    Of a sum of measures both are sums of its parts, by weight, each part before its limits and rounding.
+    """
+    if measures[m].kind != SUM:
+        row, additional = measures[m], 0.0
+        for c in range(low, high):
+            additional += additional_in[row.outcome, c]
+        return measure(v, row, low, high, people_in, verified, arms), additional
+    counted, additional = 0.0, 0.0
+    for i in range(measures[m].first_part, measures[m].end_part):
+        row = measures[parts[i].measure]
+        ours, people, base = totals(v, row, low, high, people_in, verified, arms)
+        weight = v[parts[i].weight_at] * per_outcome(v, row, people, base)
+        counted += weight * (row.sign * (ours - base) if row.kind >= DIFFERENCE_SHARE else ours)
+        for c in range(low, high):
+            additional += weight * additional_in[row.outcome, c]
+    return counted, additional
 
 
 @written_out
@@ -1678,7 +1715,16 @@ def measure_payer(
     number = tally.people.size
     paid_for = book.purses.by_clause[p]
     real, counted = really_paid(
-        v, terms.clauses, measures.rows, number, tally.people, tally.verified, tally.additional, arms, paid_for
+        v,
+        terms.clauses,
+        measures.rows,
+        measures.parts,
+        number,
+        tally.people,
+        tally.verified,
+        tally.additional,
+        arms,
+        paid_for,
     )
     out[OWN_REAL] = real
     out[OWN_COUNTED] = counted

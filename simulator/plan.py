@@ -482,9 +482,13 @@ class _Measures:
     def counted(self, name: str) -> int:
         """Measure that says how many outcomes a clause counted: a count, or units for a difference; -1 none.
 
-        Of a composed measure it is that of its first part that has one.
+        A sum says it itself where no part is composed; of another composed measure it is that of its first such part.
         """
         measure = measure_of(self.deal, name)
+        if measure.sum_of is not None:
+            parts = [measure_of(self.deal, part) for part in measure.sum_of]
+            if all(not part.parts and part.kind not in {PARTICIPANTS, ACCOUNT} for part in parts):
+                return self.index(name)
         if measure.parts:
             return next((found for part in measure.parts if (found := self.counted(part)) >= 0), -1)
         if measure.kind in {PARTICIPANTS, ACCOUNT}:
@@ -500,6 +504,13 @@ class _Measures:
                 self._single(name, measure.model_copy(update={"as_": "units"})) | {"so_far": 0, "rounded": 0}
             )
         return self.names.index(hidden)
+
+    def outcome(self, counted: int) -> int:
+        """Outcome of the row of a measure, of a composed one that of its first part; -1 for no row."""
+        if counted < 0:
+            return -1
+        row = self.rows[counted]
+        return int(row["outcome"] if "outcome" in row else self.outcome(self.parts[row["first_part"]]["measure"]))
 
 
 def so_far_label(name: str) -> str:
@@ -923,7 +934,7 @@ def _clause_row(
         "base": base,
         "cap_at": at(*here, "at_most", "payments"),
         "outcome_cap_at": at(*here, "at_most", "outcomes"),
-        "outcome": -1 if counted < 0 else measures.rows[counted]["outcome"],
+        "outcome": measures.outcome(counted),
         "counted": counted,
         "above_people_at": at(*here, "above"),
         "cohorts": sum(1 << list(deal.cohorts).index(each) for each in set(clause.cohorts)) if clause.cohorts else -1,

@@ -176,6 +176,42 @@ def test_without_an_effect_all_is_deadweight_and_an_additional_outcome_has_no_co
     assert payer.cost_per_additional_outcome["placed"] is not None
 
 
+BLEND = """
+deal: two outcomes in one number
+time: {start: 2020-01, step: year, horizon: 4 years}
+cohorts: {all: {people: 1m, referred: 2020-01 to 2020-12}}
+outcomes:
+  care: {counts: events, better: fewer, without_service: 0.3, effect: -24%, baseline: 0.4, known_after: 1 year}
+  calls: {counts: events, better: fewer, without_service: 2.2, effect: -15%, baseline: 2.2, known_after: 1 year}
+  school: {without_service: 30%, effect: 10%, effect_as: units, known_after: 1 year}
+measures:
+  care less: {reduction_in: care, against: baseline, as: share}
+  calls less: {reduction_in: calls, against: baseline, as: per person, divided_by: 2.2}
+  schooling: {share_of: school, no_less_than: 90%}
+  performance: {sum_of: {WEIGHTS}}
+payers: {city: 100%}
+structures:
+  one: {pays: {sum: {for: all cohorts that ran, when: {performance: at least 5%}, amount: {lump_sum: 1m}}}}
+  two: {pays: {sum: {for: each cohort, amount: {price: 1m, times: performance}}}}
+"""
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_deadweight_of_a_sum_of_measures_is_that_of_its_parts_by_weight(order):
+    weights = ["care less: 50%", "calls less: 30%", "schooling: 20%"][::order]
+    result = simulate(loads(BLEND.replace("WEIGHTS", ", ".join(weights))), draws=200)
+    care, calls = 0.3 * 0.24, 2.2 * 0.15
+    additional = 0.5 * care / 0.4 + 0.3 * calls / 2.2 + 0.2 * 0.10
+    counted = 0.5 * (0.1 + care) / 0.4 + 0.3 * calls / 2.2 + 0.2 * 0.40  # before limits: not 90% in school
+    for name in result.structures:
+        share = result[name].payer.deadweight_share
+        assert is_close((share.value - (1 - additional / counted)) / share.standard_error)
+        assert share.standard_error < 0.001
+        # negative controls: the deadweight of a part
+        assert not is_close((share.value - (1 - care / (0.1 + care))) / share.standard_error)
+        assert not is_close((share.value - (1 - 0.10 / 0.40)) / share.standard_error)
+
+
 # ---------------------------------------------------------------------------------------------------
 # Milestones and evidence
 # ---------------------------------------------------------------------------------------------------

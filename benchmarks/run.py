@@ -50,8 +50,8 @@ TIMED = {
         "monaco": 2_000,
     },
     "fair_chance_fund": {
-        "sib": 20_000,
-        "sib 1": 20_000,
+        "sib": 100_000,  # 25 blocks: of five, one of two threads would get three
+        "sib 1": 100_000,
         "vectorised": 10_000,
         "people": 1_000,
         "financial": 1_000,

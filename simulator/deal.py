@@ -2366,6 +2366,21 @@ def singles(deal: Deal, name: str) -> list[Measure]:
     return [each for part in measure.parts for each in singles(deal, part)]
 
 
+def arms_read(deal: Deal, structures: Iterable[str]) -> set[str]:
+    """Outcomes whose comparison arm is read by a measure that is named anywhere in the rules of these structures."""
+    rules: list[Any] = [deal.structures[name].model_dump() for name in structures]
+    found: set[str] = set()
+    while rules:
+        rule = rules.pop()
+        if isinstance(rule, dict):
+            rules += [*rule, *rule.values()]
+        elif isinstance(rule, list | tuple):
+            rules += rule
+        elif isinstance(rule, str) and rule in deal.measures:
+            found |= {each.outcome for each in singles(deal, rule) if each.against == "comparison_arm"}
+    return found
+
+
 def is_share(deal: Deal, name: str) -> bool:
     """Whether a measure is written as a percentage: shares, ratios, p-values, and blends of them."""
     measure = measure_of(deal, name)

@@ -26,7 +26,7 @@ from simulator import ledger as book_of
 from simulator.abreast import compile_last_parts, new_sheets, settle_abreast, suits
 from simulator.clauses import EACH_PARTICIPANT, new_tally
 from simulator.compiled import beside, compile_for, is_cached, is_kept
-from simulator.deal import INVESTORS, Deal, Finance, Range, fingerprint, outcome_of, structure_names
+from simulator.deal import INVESTORS, Deal, Finance, Range, arms_read, fingerprint, outcome_of, structure_names
 from simulator.draws import CapTable, Flags, settle_draws, simulate_outcomes
 from simulator.ledger import Book, new_book, planned_costs
 from simulator.metrics import CoMoments, Moments, Successes
@@ -132,9 +132,16 @@ class Simulation:
     suits: Sequence[str] | None = None
     """Structures to which the axes of Sobol points are turned, the first above all; None for all of the plan."""
 
+    only_read: bool = False
+    """Whether comparison arms that no structure of `names` reads are left out, at 0."""
+
     def __post_init__(self) -> None:
         """Make the keys and the planned costs."""
         plan = self.plan
+        self.rows = plan.outcomes
+        if self.only_read:
+            self.rows = plan.outcomes.copy()
+            self.rows["arm_people_at"][~np.isin(plan.outcome_names, list(arms_read(plan.deal, self.names)))] = -1
         self.value_keys = parameters.keys_of(plan, self.seed, self.replicates.parameters)
         self.keys = outcome_keys(plan, self.seed, self.replicates)
         self.points = sampling.nothing(plan)
@@ -251,7 +258,7 @@ class Simulation:
         simulate_outcomes(
             start,
             values,
-            plan.outcomes,
+            self.rows,
             plan.segments,
             plan.cohorts,
             plan.blocks,
@@ -651,7 +658,7 @@ def simulate(
     check_sampling(sampling)
     names = structure_names(deal, structures)
     plan = compile_plan(deal)
-    shared = Simulation(plan, seed, names, sampling=sampling)
+    shared = Simulation(plan, seed, names, sampling=sampling, only_read=True)
     randomised = shared.randomised
     workers = min(threads or available_threads(), -(-draws // BLOCK))
     needed, free = predicted_bytes(shared, draws, workers), available_bytes()

@@ -2,6 +2,7 @@
 
 import re
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,13 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator import ledger as book_of
-from simulator.deal import leaves, put, to_plain
-from simulator.dealfile import loads
-from simulator.outcomes import TRUE, WITHOUT
-from simulator.run import BLOCK, in_blocks, simulate
+from simulator.deal import arms_read, leaves, put, to_plain
+from simulator.dealfile import load, loads
+from simulator.outcomes import BASELINE, TRUE, WITHOUT
+from simulator.plan import compile_plan
+from simulator.run import BLOCK, Simulation, in_blocks, simulate
 from simulator.yamlfile import dump
 
 DRAWS = 4
+SCENARIOS = Path(__file__).parent.parent / "scenarios"
 
 pytestmark = pytest.mark.usefixtures("kernels")
 
@@ -327,6 +330,34 @@ def test_a_structure_alone_has_the_numbers_that_it_has_beside_others(data):
         alone = simulate(deal, draws=DRAWS, structures=[name]).to_dict()
         assert alone["structures"][name] == together["structures"][name]
         assert alone["outcomes"] == together["outcomes"]
+
+
+@pytest.mark.parametrize("name", ["denver", "educate_girls", "essex", "innovation_fund", "peterborough", "rikers"])
+def test_no_number_of_a_shipped_deal_moves_when_a_structure_is_alone(name):
+    deal = load(SCENARIOS / f"{name}.yaml")
+    together = simulate(deal, draws=40).to_dict()
+    for structure in deal.structures:
+        alone = simulate(deal, draws=40, structures=[structure]).to_dict()
+        assert alone["structures"][structure] == together["structures"][structure]
+        assert alone["outcomes"] == together["outcomes"]
+
+
+def test_comparison_arms_that_no_structure_asked_for_reads_are_not_drawn():
+    deal = load(SCENARIOS / "essex.yaml")
+    plan = compile_plan(deal)
+    drawn = []
+    for structure, only_read in (("as signed", False), ("as signed", True), ("against like people", True)):
+        shared = Simulation(plan, 1, [structure], only_read=only_read)
+        drawn.append(shared.outcomes(0, shared.values(0, 20)[0])[0])
+    everything, without, needed = drawn
+    assert (everything.arms[:, 0, :, :BASELINE] > 0.0).all() and (without.arms[:, 0, :, :BASELINE] == 0.0).all()
+    np.testing.assert_array_equal(needed.arms, everything.arms)
+    np.testing.assert_array_equal(without.arms[..., BASELINE], everything.arms[..., BASELINE])
+    np.testing.assert_array_equal(without.counts, everything.counts)
+    # through a measure composed of others, too
+    deal = load(SCENARIOS / "educate_girls.yaml")
+    assert arms_read(deal, ["as signed"]) == {"learning levels"} and arms_read(deal, ["all or nothing"]) == set()
+    assert deal.structures["as signed"].pays and deal.measures["performance"].parts
 
 
 # ---------------------------------------------------------------------------------------------------------------

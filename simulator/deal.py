@@ -2369,6 +2369,7 @@ def singles(deal: Deal, name: str) -> list[Measure]:
 def arms_read(deal: Deal, structures: Iterable[str]) -> set[str]:
     """Outcomes whose comparison arm is read by a measure that is named anywhere in the rules of these structures."""
     rules: list[Any] = [deal.structures[name].model_dump() for name in structures]
+    rules.append(deal.model_dump(exclude={"structures", "outcomes", "measures", "cohorts", "facts"}))  # rules for all
     found: set[str] = set()
     while rules:
         rule = rules.pop()

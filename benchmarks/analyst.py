@@ -10,9 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import special, stats
+
+if TYPE_CHECKING:
+    from simulator import Result
 
 TOP = Path(__file__).parent.parent
 STRUCTURE = "as signed"
@@ -263,16 +267,15 @@ def with_monaco(inputs: Mapping[str, tuple], one: Callable) -> Callable[[int, in
     return run
 
 
-def sib(file: str, threads: int | None) -> Callable[[int, int], Answers]:
-    """Run the simulator itself."""
+def sib(file: str, threads: int | None) -> Callable[[int, int], Result]:
+    """Run the simulator itself; the values of each draw are in its result."""
     import simulator
 
     deal = simulator.load(TOP / "scenarios" / file)
 
     def run(draws: int, seed: int) -> Answers:
-        result = simulator.simulate(
+        return simulator.simulate(
             deal, draws=draws, seed=seed, structures=[STRUCTURE], threads=threads, sampling="plain"
         )
-        return result.draws(STRUCTURE)
 
     return run

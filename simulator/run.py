@@ -513,7 +513,7 @@ class Series:
         self._summary = None
 
     def summarise(self) -> None:
-        """Sort what is kept, on a thread of the caller's."""
+        """Find the quantiles of what is kept, on a thread of the caller's."""
         self._summary = dict(metrics.summary(self.values, self.moments))
 
     def summary(self) -> dict[str, Any]:
@@ -541,6 +541,17 @@ class Investors:
     def __post_init__(self) -> None:
         """Begin to count."""
         self.hurdle, self.losses, self.total_losses = (Successes(self.randomised) for _ in range(3))
+        self._shortfall: tuple[float, float] | None = None
+
+    def find_shortfall(self) -> None:
+        """Find the mean of the worst twentieth of multiples, on a thread of the caller's, once all draws are in."""
+        self._shortfall = metrics.expected_shortfall(self.series["multiple"].values, randomised=self.randomised)
+
+    def shortfall(self) -> dict[str, Any]:
+        """Return the mean of the worst twentieth of multiples, with its error."""
+        if self._shortfall is None:
+            self.find_shortfall()
+        return dict(metrics.estimate(*(self._shortfall or ())))
 
     def count(self, rows: Floats) -> None:
         """Count what becomes of the investors in a block of draws, from its metrics [draws, METRICS]."""
@@ -674,7 +685,9 @@ def simulate(
         for start, done in blocks:
             _add(plan, start, done, found, totals, clamped, progress, draws)
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(Series.summarise, _every_series(found, totals)))
+        searches = [each.find_shortfall for each in _all_investors(found)]
+        searches += [series.summarise for series in _every_series(found, totals)]
+        list(pool.map(lambda search: search(), searches))
     data = _report(plan, seed, draws, sampling, found, totals, clamped)
     data["environment"] = environment()
     data["elapsed"] = time.perf_counter() - begun
@@ -967,6 +980,15 @@ def _new_found(plan: Plan, name: str, draws: int, randomised: bool = False) -> F
     )
 
 
+def _all_investors(found: dict[str, Found]) -> list[Investors]:
+    """All investors, each tranche and a fund's own, of every structure."""
+    return [
+        investors
+        for each in found.values()
+        for investors in [each.investors, *each.tranches.values(), *([] if each.net is None else [each.net])]
+    ]
+
+
 def _every_series(found: dict[str, Found], totals: list[list[Series]]) -> list[Series]:
     every = [series for four in totals for series in four]
     for each in found.values():
@@ -1230,7 +1252,6 @@ def _investors(each: Investors) -> dict[str, Any]:
     """Answers for all investors, or for one tranche."""
     series = each.series
     no_irr = sum(each.irr_codes.get(code, 0) for code in (metrics.NO_INVESTMENT, metrics.NO_ROOT))
-    shortfall = metrics.expected_shortfall(series["multiple"].values, randomised=each.randomised)
     return {
         "irr": series["irr"].summary()
         | {"undefined": no_irr, "multiple_roots": each.irr_codes.get(metrics.SEVERAL_ROOTS, 0)},
@@ -1244,7 +1265,7 @@ def _investors(each: Investors) -> dict[str, Any]:
         "probability_of_total_loss": each.total_losses.probability(),
         "probability_of_hurdle": each.hurdle.probability(),
         "loss_given_loss": each.loss.estimate() if each.losses.successes else None,
-        "expected_shortfall_05": metrics.estimate(*shortfall),
+        "expected_shortfall_05": each.shortfall(),
     }
 
 

@@ -606,6 +606,11 @@ class _Structure:
             before, after = (sides[0], sides[2]) if sign > 0 else (sides[2], sides[0])
             slope = abs(self.at(driver, bound + 2 * sign * step, clause).metrics["payments"] - after)
             if abs(after - before) > _CLIFF * most + 4 * slope:
+                # what is said of the side that the bound is on is the bound's own, as in its row
+                if abs(sides[1] - before) < abs(sides[1] - after):
+                    before = sides[1]
+                else:
+                    after = sides[1]
                 at = _show(self.deal, driver, bound)
                 words = f"at {driver} {at} payments go from {_money(before)} to {_money(after)}"
                 (cliffs if after >= before else perverse).append(words)

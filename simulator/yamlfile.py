@@ -415,6 +415,9 @@ class _Reader:
         line, column = (found.line + 1, found.column + 1) if found else (1, 1)
         what = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
         context = getattr(error, "context", None)
+        if "nesting depth" in what:  # libyaml from 0.2.6 on stops by itself, before it hands a value out
+            self.report((line, column), (), f"nested too deeply; at most {MAX_DEPTH} levels are allowed")
+            return
         message = f"not valid YAML: {what}" + (f" ({context})" if context else "")
         lines = re.split(r"\r\n|\r|\n", self.text)
         source = lines[line - 1] if line <= len(lines) else ""

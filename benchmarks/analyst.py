@@ -273,7 +273,7 @@ def sib(file: str, threads: int | None) -> Callable[[int, int], Result]:
 
     deal = simulator.load(TOP / "scenarios" / file)
 
-    def run(draws: int, seed: int) -> Answers:
+    def run(draws: int, seed: int) -> Result:
         return simulator.simulate(
             deal, draws=draws, seed=seed, structures=[STRUCTURE], threads=threads, sampling="plain"
         )

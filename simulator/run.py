@@ -608,6 +608,11 @@ class Found:
     per_additional: list[CoMoments] = field(default_factory=list)
     payers: dict[str, FoundOfPayer] = field(default_factory=dict)
 
+    @property
+    def apart(self) -> list[Investors]:
+        """Investors who are measured on their own, in the order of :func:`paper_names`."""
+        return [*self.tranches.values(), *([] if self.net is None else [self.net])]
+
 
 def check_draws(draws: int) -> None:
     """Raise ValueError, in words, if a number of draws cannot be simulated."""
@@ -982,18 +987,14 @@ def _new_found(plan: Plan, name: str, draws: int, randomised: bool = False) -> F
 
 def _all_investors(found: dict[str, Found]) -> list[Investors]:
     """All investors, each tranche and a fund's own, of every structure."""
-    return [
-        investors
-        for each in found.values()
-        for investors in [each.investors, *each.tranches.values(), *([] if each.net is None else [each.net])]
-    ]
+    return [investors for each in found.values() for investors in [each.investors, *each.apart]]
 
 
 def _every_series(found: dict[str, Found], totals: list[list[Series]]) -> list[Series]:
     every = [series for four in totals for series in four]
     for each in found.values():
         every += [*each.series.values(), *each.years]
-        for own in [*each.tranches.values(), *([] if each.net is None else [each.net])]:
+        for own in each.apart:
             every += own.series.values()
         for payer in each.payers.values():
             every += [*payer.series.values(), *payer.years]
@@ -1042,7 +1043,7 @@ def _add(
             flags = np.pad(flags, ((0, missing), (0, 0), (0, 0)))
             each.shares += flags.reshape(-1, metrics.RANDOMISATIONS, *flags.shape[1:]).sum(axis=0, dtype=np.int64)
         each.investors.merge(done.investors[name])
-        for n, own in enumerate([*each.tranches.values(), *([] if each.net is None else [each.net])]):
+        for n, own in enumerate(each.apart):
             its = np.ascontiguousarray(done.tranches[name][:, n])
             moments = metrics.column_moments(its, own.randomised)
             for key in own.series:

@@ -205,6 +205,9 @@ WITH_FUND = SMALL.replace(
     "finance: {commitment: 150000, called: 1 quarter ahead}\n",
     "finance:\n  commitment: 150000\n  called: 1 quarter ahead\n" + FUND,
 )
+WITH_TRANCHES = SMALL.replace(
+    "finance: {commitment: 150000,", "finance: {tranches: {senior: {commitment: 100000}, junior: {commitment: 50000}},"
+)
 
 
 def test_a_fund_moves_no_number_of_the_deal():
@@ -220,6 +223,59 @@ def test_a_fund_moves_no_number_of_the_deal():
             rounding = 1e-12 * (1.0 + np.abs(np.nan_to_num(values)).max())
             np.testing.assert_allclose(with_.draws(name)[metric], values, rtol=1e-9, atol=rounding, err_msg=metric)
         assert any(metric.endswith(" net of fund") for metric in with_.draws(name)) == (name != "fee")
+
+
+def worst_twentieth(multiples):
+    """Mean of the lowest 5%, the last of them in part: all of them sorted, and added one by one."""
+    left, total = 0.05 * multiples.size, 0.0
+    for multiple in np.sort(multiples):
+        total += min(left, 1.0) * multiple
+        left -= min(left, 1.0)
+    return total / (0.05 * multiples.size)
+
+
+@pytest.mark.parametrize("sampling", ["plain", "sobol"])
+@pytest.mark.parametrize("name", ["tranches", "a fund"])
+def test_what_is_said_of_each_class_of_investors_is_what_its_draws_say(name, sampling):
+    draws = 4104  # two blocks, and not of whole rounds of the 16 randomisations
+    result = simulate(
+        loads(WITH_FUND if name == "a fund" else WITH_TRANCHES), draws, seed=5, threads=2, sampling=sampling
+    )
+    seen = set()
+    for structure in result.structures:
+        said = result.to_dict()["structures"][structure]["investor"]
+        if said is None:
+            continue
+        values = result.draws(structure)
+        classes = {"": said} | {f" [{tranche}]": each for tranche, each in said["tranches"].items()}
+        classes |= {" net of fund": said["net"]} if "net" in said else {}
+        if name == "tranches":  # and each class has its own: the senior one is paid back first
+            senior, junior = values["multiple [senior]"], values["multiple [junior]"]
+            assert (senior >= junior - 1e-9).all()
+            assert (senior > junior + 0.1).any()
+        for suffix, each in classes.items():
+            if "multiple" + suffix not in values:  # the only class of investors is all of them
+                assert each == {key: of for key, of in said.items() if key not in {"net", "tranches"}}
+                continue
+            seen.add(suffix)
+            multiples = values["multiple" + suffix]
+            assert np.isfinite(multiples).all()
+            shortfall, lost = each["expected_shortfall_05"], multiples < 1 - 1e-9
+            assert shortfall["value"] == pytest.approx(worst_twentieth(multiples), rel=1e-9, abs=1e-12)
+            if sampling == "sobol":
+                error = np.std([worst_twentieth(multiples[r::16]) for r in range(16)], ddof=1) / 4
+                assert shortfall["standard_error"] == pytest.approx(error, rel=1e-9, abs=1e-12)
+            assert each["probability_of_loss"]["probability"] == lost.mean()
+            assert each["probability_of_total_loss"]["probability"] == (multiples <= 1e-9).mean()
+            if lost.any():
+                assert each["loss_given_loss"]["value"] == pytest.approx((1 - multiples[lost]).mean(), rel=1e-9)
+            for key in ("multiple", "irr", "net_present_value", "payback"):
+                column = values[key + suffix][~np.isnan(values[key + suffix])]
+                assert each[key]["count"] == column.size
+                for q in (5, 25, 50, 75, 95):
+                    level = np.sort(column)[-(-q * column.size // 100) - 1]
+                    assert each[key][f"p{q:02}"] == level, (structure, suffix, key, q)
+    assert seen == {"tranches": {"", " [senior]", " [junior]"}, "a fund": {"", " net of fund"}}[name]
 
 
 def test_errors_of_net_figures_are_those_of_the_draws():

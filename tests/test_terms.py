@@ -111,6 +111,12 @@ def test_what_is_paid_from_failure_to_stretch():
     assert each.perverse == ()
 
 
+def test_a_cliff_just_after_a_bound_says_what_is_still_paid_at_it():
+    each = said("{for: all cohorts that ran, when: {at home: at most 45%}, amount: {price: 10, times: home}}")
+    assert "at at home 45% payments go from 900 to 0" in each.perverse
+    assert each.cliffs == ()
+
+
 def test_a_slope_is_no_cliff():
     each = said("{for: each cohort, amount: {bands: [[5%, 1000], [20%, 0]], per: 1%, times: fewer}}")
     assert each.cliffs == () and each.perverse == ()

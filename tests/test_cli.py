@@ -315,7 +315,7 @@ def test_an_interrupt_does_not_wait_for_kernels_that_are_being_compiled(tmp_path
         begun = time.monotonic()
         out, error = process.communicate(timeout=120)
     assert (process.returncode, out, error) == (130, b"", b"interrupted\n")
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 6  # all of them take at least twice as long
 
 
 @posix

@@ -513,6 +513,6 @@ def test_blocks_that_nobody_waits_for_are_not_worked():
 
     blocks = in_blocks(work, 100 * BLOCK, 2)
     next(blocks)
-    threading.Timer(0.5, go_on.set).start()
+    threading.Timer(2, go_on.set).start()
     blocks.close()
     assert len(worked) <= 3  # the first, and those that two threads had begun
